@@ -1,0 +1,134 @@
+"""The verbs: one protocol for each config group. A plugin need not import this; it need only fit."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from finetune_lab.records import (
+    Answer,
+    Artifact,
+    Decoding,
+    Evaluation,
+    Message,
+    Nll,
+    RunCard,
+    Sample,
+    Tokens,
+    TrainingReport,
+)
+
+Metrics = Mapping[str, float]
+Listener = Callable[[int, Metrics], None]  # (step, metrics) while a training runs
+
+
+class Chat(Protocol):
+    """Text to tokens and back, by the model's own template (text/chat.py)."""
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]: ...
+    def conversation(self, sample: Sample) -> Tokens: ...
+    def document(self, sample: Sample) -> Tokens: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+class LanguageModel(Protocol):
+    """What evaluators see of a model; the one fake in the tests implements it."""
+
+    @property
+    def chat(self) -> Chat: ...
+    def nll(self, rows: Sequence[Tokens]) -> list[Nll]:
+        """Score every row; results in the order of `rows`."""
+
+    def generate(self, prompts: Mapping[str, Sequence[Message]], decoding: Decoding) -> Iterator[Answer]:
+        """Answer every prompt (sample id -> turns); yields as they are done, in any order."""
+
+
+class Runtime(Protocol):
+    """How the work is done on this machine; nothing here changes a number, so none of it is identity."""
+
+    def device(self) -> str: ...
+    def precision(self, asked: str) -> str:
+        """Resolve `auto` to float32, bfloat16 or float16. The answer is identity."""
+
+
+class ModelSource(Protocol):
+    precision: str
+    quantization: str
+
+    def check(self, runtime: Runtime) -> None:
+        """Raise WorldError now rather than after an hour."""
+
+    def load(self, runtime: Runtime) -> LanguageModel: ...
+    def tokenizer_digest(self) -> str: ...
+
+
+class DataSource(Protocol):
+    def check(self) -> None: ...
+    def prepare(self, folder: Path) -> dict[str, Any]:
+        """Write train.jsonl, validation.jsonl and test.jsonl of samples; return the note (rows, drops, digests)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training: everything that a method may use."""
+
+    model: Callable[[], Any]  # loads on first use
+    source: ModelSource
+    train: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+    folder: Path
+    seed: int
+    runtime: Any
+    listen: Listener
+
+
+class Method(Protocol):
+    def check(self, model: ModelSource) -> None: ...
+    def train(self, job: Job) -> TrainingReport: ...
+    def apply(self, model: Any, folder: Path) -> AbstractContextManager[LanguageModel]:
+        """Turn a folder that `train` filled into a model, for the length of a `with`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One artifact as an evaluator sees it. Model and answers are made on first use, and once."""
+
+    artifact: Artifact
+    rows: tuple[Sample, ...]
+    folder: Path
+    model: Callable[[], LanguageModel]
+    answers: Callable[[Decoding], tuple[Answer, ...]]  # in the order of `rows`
+
+
+class RowChoice(Protocol):
+    """Which rows an evaluator scores: those of a split, at most so many, of the experiment's data or of its own."""
+
+    split: str
+    max_rows: int | None
+    data: DataSource | None
+
+
+class Evaluator(Protocol):
+    rows: RowChoice
+    counts_tokens: bool  # a class attribute: the tokenizer then belongs to the measure
+
+    def evaluate(self, subject: Subject) -> Evaluation: ...
+
+
+class Session(Protocol):
+    """One run as a tracker shows it. Nothing is opened before the first call."""
+
+    def log(self, step: int, metrics: Metrics) -> None: ...
+    def summarise(self, metrics: Metrics) -> None: ...
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
+
+
+class Tracker(Protocol):
+    def check(self) -> None: ...
+    def session(self, card: RunCard, folder: Path) -> AbstractContextManager[Session]:
+        """Follow one run; finished in every case, with the exit code of what happened inside."""
+
+
+class Task(Protocol):
+    def execute(self, lab: Any) -> None: ...
