@@ -46,6 +46,10 @@ def _make(target: str, values: dict[str, Any], where: str, mistakes: list[str]) 
     if not target.startswith(PACKAGE):
         mistakes.append(f"{where}: _target_ must name a class in {PACKAGE[:-1]}, got {target}")
         return _Mistake()
+    absent = [name for name, value in values.items() if value == "???"]
+    if absent:
+        mistakes += [f"{where}.{name}: needs a value, for instance {where}.{name}=…" for name in absent]
+        return _Mistake()
     try:
         kind = get_class(target)
     except Exception as error:  # Hydra wraps whatever the import raised

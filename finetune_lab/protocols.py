@@ -47,7 +47,8 @@ class LanguageModel(Protocol):
 class Runtime(Protocol):
     """How the work is done on this machine; nothing here changes a number, so none of it is identity."""
 
-    def device(self) -> str: ...
+    def resolved_device(self) -> str: ...
+    def checkpoints_gradients(self) -> bool: ...
     def precision(self, asked: str) -> str:
         """Resolve `auto` to float32, bfloat16 or float16. The answer is identity."""
 

@@ -17,6 +17,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,15 +50,15 @@ def containing(*schemas: Json) -> list[Json]:
     return [{"contains": schema} for schema in schemas]
 
 
-def day_plan(rng: Random, words: Json, theme: str, count: int, start: int, pause: int) -> list[Json]:
-    """`count` blocks from `start` (minutes) on, one of them a meal, `pause` minutes between."""
+def day_plan(rng: Random, words: Json, theme: str, count: int, start: str, pause: int) -> list[Json]:
+    """`count` blocks from `start` (HH:MM) on, one of them a meal, `pause` minutes between."""
     places = rng.sample(sorted(words["visits"][theme].items()), count - 1)
     places.insert(rng.randrange(1, count), (rng.choice(words["meals"]), "meal"))
-    blocks = []
+    blocks, now = [], int(start[:2]) * 60 + int(start[3:])
     for place, kind in places:
-        end = start + rng.choice([45, 60, 90, 120])
-        blocks.append({"start": clock(start), "end": clock(end), "place": place, "kind": kind})
-        start = end + pause
+        end = now + rng.choice([45, 60, 90, 120])
+        blocks.append({"start": clock(now), "end": clock(end), "place": place, "kind": kind})
+        now = end + pause
     return blocks
 
 
@@ -66,8 +67,7 @@ def itinerary(rng: Random, words: Json, city: str, theme: str) -> Draft:
     days = rng.choice([1, 1, 2])
     count = rng.choice([3, 4, 5]) if days == 1 else rng.choice([2, 3])
     pace, start, pause = (rng.choice(words[key]) for key in ("paces", "starts", "buffers"))
-    hours, minutes = map(int, start.split(":"))
-    plans = [day_plan(rng, words, theme, count, hours * 60 + minutes, pause) for _ in range(days)]
+    plans = [day_plan(rng, words, theme, count, start, pause) for _ in range(days)]
     span = "one day" if days == 1 else "two days"
     prompt = [
         rng.choice([f"Plan {span} in {city} at a {pace} pace.", f"We have {span} in {city} and like a {pace} pace."]),
@@ -122,10 +122,8 @@ def budget(rng: Random, words: Json, city: str, theme: str) -> Draft:
     currency, days, split = rng.choice(words["currencies"]), rng.randint(1, 5), rng.choice(words["splits"])
     total = sum(split)
     limit = total + rng.choice([0, 20])
-    labels = rng.sample(words["plans"][theme], len(split))
-    pays = [rng.choice(words["pays"]) for _ in split]
-    pairs = zip(labels, split, pays, strict=True)
-    lines = [{"label": label, "amount": amount, "pay": pay} for label, amount, pay in pairs]
+    pairs = zip(rng.sample(words["plans"][theme], len(split)), split, strict=True)
+    lines = [{"label": label, "amount": amount, "pay": rng.choice(words["pays"])} for label, amount in pairs]
     named = rng.choice(lines)
     prompt = [
         rng.choice([f"Make a budget for a {theme} in {city}.", f"Work out the costs of a {theme} in {city}."]),
@@ -167,8 +165,7 @@ def phrasebook(rng: Random, words: Json, city: str, theme: str) -> Draft:
         rng.choice([f"Give {count} {register} phrases.", f"Write {count} phrases in a {register} tone."]),
         rng.choice([f"Two of them mean {first} and {second}.", f"We must say {first} and {second}."]),
     ]
-    asked = containing(*(demand(means={"const": text}) for text in (first, second)))
-    phrase_list = exactly(count, allOf=asked)
+    phrase_list = exactly(count, allOf=containing(*(demand(means={"const": text}) for text in (first, second))))
     overlay = demand(language={"const": language}, register={"const": register}, phrases=phrase_list)
     payload = {"language": language, "register": register, "phrases": phrases}
     return prompt, f"{language} phrases for {city}", payload, overlay
@@ -184,14 +181,11 @@ MAKERS: dict[str, tuple[str, Callable[[Random, Json, str, str], Draft]]] = {
 
 def draw_row(rng: Random, words: Json, kind: str, city: str, theme: str) -> Json:
     """One row of the given family; its answer meets its schemas by construction."""
-    sentences, title, payload, overlay = MAKERS[kind][1](rng, words, city, theme)
-    head, tail = sentences[:1], sentences[1:]
+    (head, *tail), title, payload, overlay = MAKERS[kind][1](rng, words, city, theme)
     rng.shuffle(tail)
+    prompt = " ".join([head, *tail, "Answer in JSON."])
     answer = json.dumps({"type": kind, "title": title, "payload": payload})
-    messages = [
-        {"role": "user", "content": " ".join(head + tail + ["Answer in JSON."])},
-        {"role": "assistant", "content": answer},
-    ]
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
     schema = demand(type={"const": kind}, title={"pattern": rf"\b{city}\b"}, payload=overlay)
     return {"messages": messages, "type": kind, "family": f"{kind}/{city}/{theme}", "schema": schema}
 
@@ -227,10 +221,9 @@ class Shingles:
 
 def families(rng: Random, words: Json) -> Iterator[tuple[str, str, str]]:
     """(type, city, theme) without end: the types in turn, each one's families in seeded order."""
-    orders = {}
-    for kind, (pool, _) in MAKERS.items():
-        orders[kind] = [(city, theme) for city in words["cities"] for theme in words[pool]]
-        rng.shuffle(orders[kind])
+    orders = {kind: list(product(words["cities"], words[pool])) for kind, (pool, _) in MAKERS.items()}
+    for pairs in orders.values():
+        rng.shuffle(pairs)
     while True:
         for pairs in zip(*orders.values(), strict=True):
             for kind, (city, theme) in zip(orders, pairs, strict=True):
@@ -250,7 +243,7 @@ def make_rows(num_rows: int, seed: int, words: Json) -> list[Json]:
             if row["messages"][0]["content"] not in prompts and shingles.nearest(row) <= MAX_SIMILARITY:
                 break
         else:
-            raise RuntimeError(f"{kind}/{city}/{theme}: no new row in {MAX_DRAWS} draws; add words or ask for fewer rows")
+            raise RuntimeError(f"{kind}/{city}/{theme}: no new row in {MAX_DRAWS} draws; add words or ask for less")
         prompts.add(row["messages"][0]["content"])
         shingles.add(row)
         rows.append(row)
@@ -259,10 +252,9 @@ def make_rows(num_rows: int, seed: int, words: Json) -> list[Json]:
 
 def describe(rows: list[Json], raw: bytes) -> Json:
     """The figures of the data card: counts, lengths in characters, nearest families, digest."""
-    shingles = Shingles()
-    nearest = []
+    shingles, nearest = Shingles(), 0.0
     for row in rows:
-        nearest.append(shingles.nearest(row))
+        nearest = max(nearest, shingles.nearest(row))
         shingles.add(row)
     prompts, answers = ([row["messages"][turn]["content"] for row in rows] for turn in (0, 1))
     return {
@@ -272,7 +264,7 @@ def describe(rows: list[Json], raw: bytes) -> Json:
         "distinct_prompts": len(set(prompts)),
         "prompt_chars_min_median_max": spread(prompts),
         "answer_chars_min_median_max": spread(answers),
-        "max_similarity_between_families": round(max(nearest, default=0.0), 4),
+        "max_similarity_between_families": round(nearest, 4),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
 
@@ -295,7 +287,7 @@ def main() -> None:
     if not arguments.check:
         words = json.loads((ASSETS / "vocabulary.json").read_text(encoding="utf-8"))
         rows = make_rows(arguments.rows, arguments.seed, words)
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes("".join(json.dumps(row) + "\n" for row in rows).encode())
     raw = path.read_bytes()
     figures = describe([json.loads(line) for line in raw.splitlines()], raw)

@@ -32,7 +32,7 @@ def document(seed: int, index: int) -> str:
     if kind == "chat":
         return render(conversation(scene))
     weights, makers = zip(*{"prose": PROSE, "numbers": NUMBERS, "drills": DRILLS}[kind], strict=True)
-    return f"{BOS}{rng.choices(makers, weights)[0](scene)}{EOS}\n"
+    return f"{BOS}{rng.choices(makers, weights)[0](scene)}{EOS}"
 
 
 def documents(seed: int, count: int, start: int = 0) -> Iterator[str]:

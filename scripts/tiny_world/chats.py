@@ -25,9 +25,15 @@ _SYSTEM = (
 
 def greeting(scene: Scene) -> Turns:
     """Small talk in which the other's name must be kept."""
+    asks = [
+        ("What is my name?", "Your name is {friend}."),
+        ("Thank you. Goodbye!", "Goodbye, {friend}! See you soon."),
+    ]
     turns = [
         (
-            scene.say("Hello, my name is {friend}.", "Good morning! I am {friend} from {village}.", "Hi, {friend} here."),
+            scene.say(
+                "Hello, my name is {friend}.", "Good morning! I am {friend} from {village}.", "Hi, {friend} here."
+            ),
             scene.say("Hello, {friend}! How can I help you?", "Good morning, {friend}. How are you today?"),
         ),
         (
@@ -35,13 +41,8 @@ def greeting(scene: Scene) -> Turns:
             scene.say("I see, {friend}. It is fine to be {mood}.", "That is good to know, {friend}."),
         ),
     ]
-    asks = [
-        ("What is my name?", "Your name is {friend}."),
-        ("How do I feel?", "You are {mood}, {friend}."),
-        ("Thank you. Goodbye!", "Goodbye, {friend}! See you soon."),
-    ]
     kept = asks[scene.rng.randint(0, 2) :]
-    return turns[: scene.rng.randint(1, 2)] + [(a, scene.fill(b)) for a, b in kept if "feel" not in a]
+    return turns[: scene.rng.randint(1, 2)] + [(ask, scene.fill(answer)) for ask, answer in kept]
 
 
 def about_text(scene: Scene) -> Turns:
@@ -57,7 +58,7 @@ def tell_story(scene: Scene) -> Turns:
         "Tell me a story about {hero} and {friend}.",
         "Please tell me a story about {hero}, the {job}.",
         "Can you tell a short story about {hero} and {a:thing}?",
-        "Write a story that happens in {village}.",
+        "I would like to hear a story about {hero}.",
     )
     return [(ask, story(scene))]
 
@@ -100,7 +101,7 @@ def bill(scene: Scene) -> Turns:
     """What a customer has to pay."""
     rng = scene.rng
     foods = scene.pick("food", rng.randint(2, 4))
-    costs = [rng.randint(1, 15) for _ in foods]
+    costs = [rng.randint(2, 15) for _ in foods]
     told = listing([f"{food} for {cost} coins" for food, cost in zip(foods, costs, strict=True)])
     total = f"{' + '.join(map(str, costs))} = {sum(costs)}"
     dear = foods[costs.index(max(costs))]
@@ -138,9 +139,8 @@ def calendar(scene: Scene) -> Turns:
 def give_list(scene: Scene) -> Turns:
     """A wish for some things of a kind, in one of several shapes that the wish names."""
     rng = scene.rng
-    category, word = rng.choice(
-        (("animal", "animals"), ("food", "foods"), ("colour", "colours"), ("tool", "tools"), ("plant", "plants"), ("job", "jobs"))
-    )
+    category = rng.choice(("animal", "food", "colour", "tool", "plant", "job"))
+    word = f"{category}s"
     items = scene.pick(category, rng.randint(2, 6))
     number = number_word(len(items)) if rng.random() < 0.6 else str(len(items))
     shape = rng.choice(("in one line", "as a numbered list", "with dashes", "in a sentence"))
@@ -205,7 +205,9 @@ def conversation(scene: Scene) -> list[dict[str, str]]:
     """One or more exchanges as chat messages, some with a system message."""
     rng = scene.rng
     weights, makers = zip(*CHATS, strict=True)
-    turns = rng.choices(makers, weights)[0](scene)
+    # longer conversations teach to look further back than one exchange
+    length = rng.choice((1, 1, 1, 1, 1, 2, 3, 4, 6))
+    turns = [turn for maker in rng.choices(makers, weights, k=length) for turn in maker(scene)]
     messages = [{"role": "system", "content": scene.say(*_SYSTEM)}] if rng.random() < 0.3 else []
     for ask, answer in turns:
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}]

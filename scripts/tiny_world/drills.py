@@ -80,7 +80,8 @@ def pattern(scene: Scene) -> str:
     """Rows of the same shape with other words: the shape must be read from the first rows."""
     rng = scene.rng
     first, second = rng.sample(_CATEGORIES, 2)
-    open_, mid, close = rng.choice(("", "", "* ", "- ", "(", "<", "the ")), rng.choice(MARKS)[0], rng.choice(("", ".", ";", "!"))
+    open_, mid = rng.choice(("", "", "* ", "- ", "(", "<", "the ")), rng.choice(MARKS)[0]
+    close = rng.choice(("", ".", ";", "!"))
     gap = rng.choice(("", " "))
     close = {"(": ")", "<": ">"}.get(open_, close)
     count = rng.randint(3, 7)

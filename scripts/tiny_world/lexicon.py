@@ -77,9 +77,7 @@ LEXICON: dict[str, tuple[str, ...]] = {
     "weather": _words("rain snow fog wind sunshine frost hail thunder drizzle mist heat cloud"),
     "season": _words("spring summer autumn winter"),
     "day": _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"),
-    "month": _words(
-        "January February March April May June July August September October November December"
-    ),
+    "month": _words("January February March April May June July August September October November December"),
     "mood": _words(
         "happy sad tired proud angry calm curious nervous cheerful worried surprised lonely patient shy "
         "brave hopeful sleepy grateful bored pleased"
@@ -103,9 +101,7 @@ LEXICON: dict[str, tuple[str, ...]] = {
     "tool": _words("hammer saw rake spade axe needle knife brush shovel chisel drill pliers file ladder"),
     "cloth": _words("hat scarf coat shirt skirt apron glove sock boot shoe jacket belt cap dress jumper"),
     "boat": _words("rowing_boat sailing_boat barge ferry canoe raft fishing_boat"),
-    "boatname": _words(
-        "Swallow Heron Seagull Star Daisy Storm Otter Pearl Breeze Lantern Wave Northwind Kestrel Hope"
-    ),
+    "boatname": _words("Swallow Heron Seagull Star Daisy Storm Otter Pearl Breeze Lantern Wave Northwind Kestrel Hope"),
     "body": _words("hand foot arm knee head shoulder finger ear nose back"),
     "subject": _words("reading writing sums drawing music history singing spelling gardening sewing"),
     "sound": _words("a_bell a_drum footsteps a_whisper a_song an_owl the_wind the_rain a_knock laughter"),

@@ -16,7 +16,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "Late in {month} the {weather} came to {village}.",
         "{hero} had {a:adj} {animal} that slept under the {furniture}.",
         "When {hero} was young, {he} wanted to become {a:job}.",
-        "The {place} of {village} was quiet that {day}.",
+        "The {place} of {village} was quiet when {hero} came in.",
         "{hero} kept {n} {s:animal} behind the {place}.",
         "Nobody in {village} could make {dish} as well as {hero}.",
         "{hero} loved {subject} more than anything else.",

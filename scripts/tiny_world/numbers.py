@@ -23,7 +23,8 @@ def counting(scene: Scene) -> str:
         row.reverse()
     show = number_word if rng.random() < 0.4 else str
     shown = [show(number) for number in row]
-    return scene.say("{hero} counts: ", "{hero} counted the {s:thing}: ", "Count with me: ", "") + ", ".join(shown) + "."
+    lead = scene.say("{hero} counts: ", "{hero} counted the {s:thing}: ", "Count with me: ", "")
+    return f"{lead}{', '.join(shown)}."
 
 
 def sums(scene: Scene) -> str:
@@ -63,7 +64,7 @@ def prices(scene: Scene) -> str:
     """What things cost in a shop, and what they cost together."""
     rng = scene.rng
     things = scene.pick(rng.choice(("thing", "food", "cloth", "tool")), rng.randint(2, 4))
-    costs = [rng.randint(1, 20) for _ in things]
+    costs = [rng.randint(2, 20) for _ in things]
     coin = rng.choice(("coins", "coins", "pennies", "crowns"))
     told = [f"the {thing} cost {cost} {coin}" for thing, cost in zip(things, costs, strict=True)]
     steps = " + ".join(str(cost) for cost in costs)
@@ -88,8 +89,9 @@ def ledger(scene: Scene) -> str:
     rows = [f"{day}: {number} {good}" for day, number in zip(days, sold, strict=True)]
     best, least = sold.index(max(sold)), sold.index(min(sold))
     head = scene.say("{hero} wrote down how many were sold.", "The book of the shop says:", "What {hero} sold:")
-    tail = f"The best day was {days[best]} with {sold[best]} {good}. The worst day was {days[least]} with {sold[least]}."
-    return f"{head}\n" + "\n".join(rows) + f"\n{tail}"
+    tail = f"The best day was {days[best]} with {sold[best]} {good}."
+    tail += f" The worst day was {days[least]} with {sold[least]}."
+    return "\n".join((head, *rows, tail))
 
 
 def day_in_clock_times(scene: Scene) -> str:
@@ -116,11 +118,12 @@ def lasting(scene: Scene) -> str:
     start = rng.randrange(360, 1080, 5)
     for _ in range(rng.randint(1, 4)):
         length = rng.choice((5, 10, 15, 20, 25, 30, 40, 45, 60, 90))
+        begin, end = clock(start), clock(start + length)
         lines.append(
             scene.say(
-                f"The {{~dish}} goes in at {clock(start)} and takes {length} minutes, so it is ready at {clock(start + length)}.",
-                f"{{hero}} started at {clock(start)} and worked for {length} minutes, until {clock(start + length)}.",
-                f"From {clock(start)} to {clock(start + length)} are {length} minutes.",
+                f"The {{~dish}} goes in at {begin} and takes {length} minutes, so it is ready at {end}.",
+                f"{{hero}} started at {begin} and worked for {length} minutes, until {end}.",
+                f"From {begin} to {end} are {length} minutes.",
             )
         )
         start += length

@@ -106,7 +106,8 @@ def letter(scene: Scene) -> str:
     news = [scene.fill(line) for line in rng.sample(LINES["news"], rng.randint(2, 5))]
     close = scene.say("Please write soon.", "See you on {day2}.", "I miss you.", "Come and see us in {season2}.")
     body = " ".join([sentence(thanks), *news, close])
-    return f"{greeting}\n\n{body}\n\n{scene.say('Yours', 'With love', 'Best wishes', 'Your friend')},\n{scene.fill('{hero}')}"
+    farewell = scene.say("Yours", "With love", "Best wishes", "Your friend")
+    return scene.fill(f"{greeting}\n\n{body}\n\n{farewell},\n{{hero}}")
 
 
 def recipe(scene: Scene) -> str:
@@ -142,7 +143,13 @@ def opposites(scene: Scene) -> str:
     """Pairs of opposite words, in one pattern."""
     rng = scene.rng
     pattern = rng.choice(
-        ("The opposite of {} is {}.", "{} is not {}.", "{} and {} are opposites.", "{} - {}", "If it is {}, it is not {}.")
+        (
+            "The opposite of {} is {}.",
+            "{} is not {}.",
+            "{} and {} are opposites.",
+            "{} - {}",
+            "If it is {}, it is not {}.",
+        )
     )
     pairs = rng.sample(OPPOSITES, rng.randint(3, 7))
     return rng.choice((" ", "\n")).join(sentence(pattern.format(*pair)) for pair in pairs)
@@ -182,7 +189,8 @@ def bought(scene: Scene) -> str:
     things = scene.pick("thing", scene.rng.randint(2, 6))
     row = listing([with_article(thing) for thing in things])
     first = scene.fill("{hero} went to the {place} and bought ") + row + "."
-    steps = [scene.fill("{hero} put the ") + f"{thing} {scene.say('on', 'beside', 'under')} the {scene.fill('{~furniture}')}." for thing in things]
+    where = ("on the {~furniture}.", "beside the {~furniture}.", "under the {~furniture}.")
+    steps = [scene.fill("{hero} put the ") + f"{thing} {scene.say(*where)}" for thing in things]
     count = f"The {number_word(len(things))} things that " + scene.fill("{hero} bought were ")
     last = f"The last thing was the {things[-1]}, and the first was the {things[0]}."
     kept = [part for part in (" ".join(steps), count + row + ".", last) if scene.rng.random() < 0.75]

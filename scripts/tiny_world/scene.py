@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
 from tiny_world.lexicon import CODAS, LEXICON, MEN, ONSETS, SURNAMES, VILLAGES, VOWELS, WOMEN
 
-_SLOT = re.compile(r"\{(?:(a|s|cap|word):)?(~?)([a-z_]+?)(\d*)\}")
+_SLOT = re.compile(r"\{((?:(?:a|s|cap|word):)*)(~?)([a-z_]+?)(\d*)\}")
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _PLURALS = {
     "sheep": "sheep", "mouse": "mice", "goose": "geese", "deer": "deer", "knife": "knives",
     "calf": "calves", "fish": "fish", "foot": "feet",
@@ -61,6 +62,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_MARKS: dict[str, Callable[[str], str]] = {
+    "a": with_article, "s": plural, "cap": sentence, "word": lambda text: number_word(int(text)),
+}  # fmt: skip
+
+
 class Scene:
     """Fills templates such as "{hero} saw {a:adj} {thing}.".
 
@@ -86,8 +92,10 @@ class Scene:
         return self.fill(self.rng.choice(templates))
 
     def pick(self, category: str, count: int) -> list[str]:
-        """`count` different values of a category that the scene has not used so far."""
+        """`count` different values of a category that the scene has not used, if enough are left."""
         values = [value for value in self._values(category) if value not in self._used]
+        if len(values) < count:
+            values = list(self._values(category))
         chosen = self.rng.sample(values, count)
         self._used.update(chosen)
         return chosen
@@ -121,7 +129,7 @@ class Scene:
         return value
 
     def _replace(self, match: re.Match[str]) -> str:
-        mark, fresh, category, number = match.groups()
+        marks, fresh, category, number = match.groups()
         key = category + number
         if fresh or key not in self._bound:
             value = self.fill(self._draw(category))
@@ -129,13 +137,9 @@ class Scene:
                 self._bound[key] = value
         else:
             value = self._bound[key]
-        if mark == "a":
-            return with_article(value)
-        if mark == "s":
-            return plural(value)
-        if mark == "cap":
-            return sentence(value)
-        return number_word(int(value)) if mark == "word" else value
+        for mark in reversed(marks.split(":")[:-1]):
+            value = _MARKS[mark](value)
+        return value
 
     def _draw(self, category: str) -> str:
         if category == "n":

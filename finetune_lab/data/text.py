@@ -1,0 +1,40 @@
+"""Plain text: documents in one file, parted by a separator."""
+
+from pathlib import Path
+from typing import Any
+
+from finetune_lab.errors import DataError, WorldError
+from finetune_lab.fingerprint import file_digest
+from finetune_lab.plugin import plugin
+from finetune_lab.preparing.pipeline import Converted, write_splits
+from finetune_lab.preparing.splitting import Split
+from finetune_lab.records import Sample
+
+
+@plugin
+class Text:
+    """Documents of `path`; `separator` null makes the file one document. White space around a document goes."""
+
+    path: Path
+    separator: str | None
+    split: Split
+
+    def identity(self) -> dict[str, Any]:
+        self.check()
+        return {"file": file_digest(self.path), "separator": self.separator, "split": self.split}
+
+    def check(self) -> None:
+        """Raise WorldError when the file is not there."""
+        if not self.path.is_file():
+            raise WorldError(f"data.path: there is no file {self.path}")
+
+    def prepare(self, folder: Path) -> dict[str, Any]:
+        """Write the splits; raises DataError for a file without text."""
+        text = self.path.read_text(encoding="utf-8-sig")
+        parts = text.split(self.separator) if self.separator else [text]
+        documents = [part.strip() for part in parts if part.strip()]
+        if not documents:
+            raise DataError(f"{self.path}: the file holds no text")
+        found = Converted(samples=list({s.id: s for s in (Sample.of(text=t) for t in documents)}.values()))
+        found.shapes["text"] = len(documents)
+        return write_splits(folder, found, self.split, {"source": self.path.name})

@@ -1,0 +1,329 @@
+"""One experiment, built: its plugins, the keys that they imply, and its stages."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from finetune_lab.config import build
+from finetune_lab.errors import ConfigError
+from finetune_lab.fingerprint import describe, fingerprint
+from finetune_lab.once import once, write_atomically
+from finetune_lab.protocols import (
+    DataSource,
+    Evaluator,
+    Job,
+    LanguageModel,
+    Method,
+    ModelSource,
+    Runtime,
+    Session,
+    Subject,
+    Task,
+    Tracker,
+)
+from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample, TrainingReport
+from finetune_lab.store.folders import append_json_line, read_evaluation, read_json_lines, write_evaluation
+from finetune_lab.store.store import Store
+
+Stage = Literal["prepare", "train", "answer", "eval"]
+STAGES = ("prepare", "train", "answer", "eval")
+ANSWERS_REVISION = 1  # bump when the same decoding starts to mean other text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What people call the parts: the names of the chosen YAML files. Never hashed."""
+
+    model: str
+    data: str
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """The plugins of one experiment and what can be done with them.
+
+    Every stage is done once for its key and found again by any later lab with the same description.
+    """
+
+    names: Names
+    model: ModelSource
+    data: DataSource
+    method: Method
+    evaluators: Mapping[str, Evaluator]
+    tracker: Tracker
+    runtime: Runtime
+    seed: int
+    group: str
+    outputs: Path
+    dry: bool
+    fresh: frozenset[str]
+    config: Mapping[str, Any]
+
+    @classmethod
+    def from_config(cls, config: DictConfig, choices: Mapping[str, str]) -> "tuple[Lab, Task]":
+        """Build every plugin before anything is done, so that all mistakes are told at once, in the first second."""
+        evals = list(config.eval or {})
+        places = ["model", "data", "method", "tracker", "runtime", "task", *(f"eval.{name}" for name in evals)]
+        model, data, method, tracker, runtime, task, *evaluators = build(config, *places)
+        unknown = sorted(set(config.fresh) - set(STAGES))
+        if unknown:
+            raise ConfigError(f"fresh: unknown stage {', '.join(unknown)}; known: {', '.join(STAGES)}")
+        plain = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(plain, dict)
+        lab = cls(
+            names=Names(**{group: choices.get(group, type(built).__name__.lower()) for group, built in
+                           (("model", model), ("data", data), ("method", method))}),
+            model=model,
+            data=data,
+            method=method,
+            evaluators=dict(zip(evals, evaluators, strict=True)),
+            tracker=tracker,
+            runtime=runtime,
+            seed=int(config.seed),
+            group=str(config.group),
+            outputs=Path(config.outputs),
+            dry=bool(config.dry),
+            fresh=frozenset(config.fresh),
+            config={str(key): plain[key] for key in ("model", "data", "method", "eval", "seed")},
+        )
+        return lab, task
+
+    # Names of things
+
+    @cached_property
+    def precision(self) -> str:
+        """What the weights are computed in, also where the machine chose it: it changes the number."""
+        return self.runtime.precision(self.model.precision)
+
+    @cached_property
+    def base(self) -> Artifact:
+        """The model before any training; the same for every method, so it is scored once for all of them."""
+        return Artifact(key=f"base-{fingerprint(self.model, self.precision)}", label="base")
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """Where this experiment's adapter is, or will be: a config is an address."""
+        key = fingerprint(self.model, self.precision, self.data, self.method, self.seed)
+        folder = self.outputs / "runs" / f"{self.names.method}-{self.names.model}-{key}"
+        return Artifact(key=key, label=self.names.method, folder=folder, maker=self.method)
+
+    @cached_property
+    def data_folder(self) -> Path:
+        return self.outputs / "data" / f"{self.names.data}-{fingerprint(self.data)}"
+
+    @cached_property
+    def measures(self) -> dict[str, str]:
+        """The key of each evaluator with the rows it scores: two scores may be compared only if it is the same."""
+        return {name: self._measure(name) for name in self.evaluators}
+
+    def _measure(self, name: str) -> str:
+        evaluator = self.evaluators[name]
+        tokenizer = self.model.tokenizer_digest() if evaluator.counts_tokens else None
+        return fingerprint(evaluator, [row.id for row in self.rows(evaluator)], tokenizer)
+
+    @cached_property
+    def card(self) -> RunCard:
+        """What store and tracker know of this run before it starts."""
+        return RunCard(
+            key=self.artifact.key,
+            base=self.base.key,
+            label=self.artifact.label,
+            group=self.group,
+            model=self.names.model,
+            data=self.names.data,
+            method=self.names.method,
+            seed=self.seed,
+            config=self.config,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.outputs / "lab.sqlite")
+
+    def check(self) -> None:
+        """Ask every plugin that a run will use to look at the world now rather than after an hour."""
+        self.method.check(self.model)
+        self.data.check()
+        self.model.check(self.runtime)
+        self.tracker.check()
+
+    # Stages
+
+    @cached_property
+    def dataset(self) -> dict[str, Any]:
+        """The note of the prepared data: rows, digests and drops of every split."""
+        return self._prepare(self.data, self.data_folder, self.names.data)
+
+    def _prepare(self, data: DataSource, folder: Path, name: str) -> dict[str, Any]:
+        key = folder.name.rpartition("-")[2]
+        made = {"kind": "dataset", "key": key, "name": name}
+        note = once(folder, lambda place: made | data.prepare(place), fresh="prepare" in self.fresh)
+        self.store.index_dataset(folder)
+        return note
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """The prepared rows of a split of this experiment's data."""
+        _ = self.dataset
+        return self._read(self.data_folder, name)
+
+    def rows(self, evaluator: Evaluator) -> tuple[Sample, ...]:
+        """The rows that an evaluator scores: of the experiment's data, or of data of its own."""
+        choice = evaluator.rows
+        if choice.data is None:
+            rows = self.split(choice.split)
+        else:
+            name = type(choice.data).__name__.lower()
+            folder = self.outputs / "data" / f"{name}-{fingerprint(choice.data)}"
+            self._prepare(choice.data, folder, name)
+            rows = self._read(folder, choice.split)
+        return rows[: choice.max_rows]
+
+    @staticmethod
+    def _read(folder: Path, split: str) -> tuple[Sample, ...]:
+        path = folder / f"{split}.jsonl"
+        if not path.exists():
+            known = ", ".join(sorted(p.stem for p in folder.glob("*.jsonl")))
+            raise ConfigError(f"there is no split {split!r} in {folder}; it has: {known}")
+        return tuple(Sample.from_json(row) for row in read_json_lines(path))
+
+    @cached_property
+    def language_model(self) -> LanguageModel:
+        """The model, loaded once for everything that this lab does with it."""
+        return self.model.load(self.runtime)
+
+    def using(self, artifact: Artifact) -> AbstractContextManager[LanguageModel]:
+        """The model as `artifact` makes it, for the length of a `with`."""
+        model: Any = self.language_model
+        return artifact.maker.apply(model, artifact.folder) if artifact.maker else model.as_base()
+
+    def train(self, session: Session) -> Artifact:
+        """Make this experiment's artifact, or find it; goes on from the last checkpoint of a killed run."""
+        artifact, folder = self.artifact, self.artifact.folder
+        assert folder is not None
+        once(folder, lambda place: self._train(place, session), fresh="train" in self.fresh)
+        self.store.index_run(folder)
+        return artifact
+
+    def _train(self, folder: Path, session: Session) -> dict[str, Any]:
+        card = asdict(self.card)
+        write_atomically(folder / "card.json", json.dumps(card | {"started": time.time()}, indent=2))
+        (folder / "failed.json").unlink(missing_ok=True)
+        self.store.index_run(folder)
+        self.store.set_status(self.card.key, "running")
+        try:
+            report = self.method.train(self._job(folder, session))
+        except BaseException as error:
+            failure = {"error": f"{type(error).__name__}: {error}", "time": time.time()}
+            write_atomically(folder / "failed.json", json.dumps(failure))
+            self.store.set_status(self.card.key, "failed", failure["error"])
+            raise
+        data_key = fingerprint(self.data)
+        identity = describe([self.model, self.precision, self.data, self.method, self.seed])
+        return {"kind": "run", **card, "data_key": data_key, "identity": identity, "report": asdict(report)}
+
+    def _job(self, folder: Path, session: Session) -> Job:
+        def listen(step: int, metrics: Mapping[str, float]) -> None:
+            now = time.time()
+            append_json_line(folder / "curve.jsonl", {"step": step, "time": now, "metrics": dict(metrics)})
+            self.store.add_metrics(self.card.key, step, now, metrics)
+            session.log(step, metrics)
+
+        return Job(
+            model=lambda: self.language_model,
+            source=self.model,
+            train=self.split("train"),
+            validation=self.split("validation"),
+            folder=folder,
+            seed=self.seed,
+            runtime=self.runtime,
+            listen=listen,
+        )
+
+    def answers(self, artifact: Artifact, rows: tuple[Sample, ...], decoding: Decoding) -> tuple[Answer, ...]:
+        """The answers of an artifact to `rows`: made once, appended row by row, read by every evaluator."""
+        key = fingerprint(ANSWERS_REVISION, [row.id for row in rows], decoding)
+        folder = self.outputs / "answers" / key / artifact.key
+
+        def make(place: Path) -> dict[str, Any]:
+            made = {"kind": "answers", "key": key, "subject": artifact.key, "decoding": asdict(decoding)}
+            return made | self._answer(place / "answers.jsonl", artifact, rows, decoding)
+
+        once(folder, make, fresh="answer" in self.fresh)
+        self.store.add_samples(rows)
+        self.store.index_answers(folder)
+        found = {row["sample"]: Answer(**row) for row in read_json_lines(folder / "answers.jsonl")}
+        return tuple(found[row.id] for row in rows)
+
+    def _answer(
+        self, path: Path, artifact: Artifact, rows: tuple[Sample, ...], decoding: Decoding
+    ) -> dict[str, Any]:
+        kept = {row["sample"]: row for row in read_json_lines(path)} if path.exists() else {}
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept.values()))  # without a torn last line
+        missing = {row.id: row.prompt for row in rows if row.id not in kept}
+        started, num_tokens = time.monotonic(), 0
+        with self.using(artifact) as model:
+            for answer in model.generate(missing, decoding):
+                append_json_line(path, asdict(answer))
+                num_tokens += answer.num_tokens
+        return {"num": len(rows), "seconds": time.monotonic() - started, "num_tokens": num_tokens}
+
+    def evaluate(self, artifact: Artifact, session: Session | None = None) -> dict[str, Evaluation]:
+        """Score `artifact` with every evaluator; its model is loaded only if one of the scores is missing."""
+        return {name: self._evaluate(name, artifact, session) for name in self.evaluators}
+
+    def _evaluate(self, name: str, artifact: Artifact, session: Session | None) -> Evaluation:
+        measure = self.measures[name]
+        folder = self.outputs / "evals" / f"{name}-{measure}" / artifact.key
+
+        def make(place: Path) -> dict[str, Any]:
+            made = {"kind": "evaluation", "evaluator": name, "measure": measure, "subject": artifact.key}
+            started = time.monotonic()
+            evaluation = self._score(name, artifact, place)
+            if session is not None:
+                arm = "tuned" if artifact.maker else "base"
+                session.summarise({f"{arm}/{name}/{s.name}": s.value for s in evaluation.scores if s.value is not None})
+            return made | write_evaluation(place, evaluation) | {"seconds": time.monotonic() - started}
+
+        once(folder, make, fresh="eval" in self.fresh)
+        self.store.index_evaluation(folder)
+        return read_evaluation(folder)
+
+    def _score(self, name: str, artifact: Artifact, folder: Path) -> Evaluation:
+        evaluator = self.evaluators[name]
+        rows = self.rows(evaluator)
+        if not rows:
+            raise ConfigError(f"eval.{name}: split {evaluator.rows.split!r} has no rows to score")
+        with ExitStack() as stack:
+            subject = Subject(
+                artifact=artifact,
+                rows=rows,
+                folder=folder,
+                model=lambda: stack.enter_context(self.using(artifact)),
+                answers=lambda decoding: self.answers(artifact, rows, decoding),
+            )
+            return evaluator.evaluate(subject)
+
+    def join(self, artifact: Artifact) -> None:
+        """Enter `artifact` in the group, with the measures that it was scored under."""
+        path = self.outputs / "groups" / self.group / f"{artifact.key}.json"
+        member = {
+            "run": artifact.key,
+            "base": self.base.key,
+            "label": artifact.label,
+            "model": self.names.model,
+            "measures": self.measures,
+        }
+        if path.exists():
+            old = json.loads(path.read_text())
+            member |= {"joined": old["joined"], "measures": old["measures"] | self.measures}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps({"joined": time.strftime("%Y-%m-%dT%H:%M:%S%z")} | member, indent=2))
+        self.store.index_membership(path)

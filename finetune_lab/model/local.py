@@ -1,0 +1,59 @@
+"""A Hugging Face model folder on this machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from finetune_lab.errors import WorldError
+from finetune_lab.fingerprint import digest_of_files
+from finetune_lab.inference.checkpoint import Checkpoint, template_text
+from finetune_lab.plugin import plugin
+from finetune_lab.protocols import LanguageModel, Runtime
+
+
+@plugin
+class Local:
+    """`path` is the folder; `template` names a chat template where the tokenizer brings none."""
+
+    path: Path
+    quantization: Literal["nf4", "int8", "none"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    projections: tuple[str, ...]
+    template: str | None
+    template_options: Mapping[str, Any]
+
+    def identity(self) -> dict[str, Any]:
+        """The content of the folder, not its place."""
+        self._check_folder()
+        weights = digest_of_files(sorted(self.path.glob("*.safetensors")) + [self.path / "config.json"], self.path)
+        return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
+
+    def tokenizer_digest(self) -> str:
+        self._check_folder()
+        files = sorted({*self.path.glob("*token*.json"), *self.path.glob("*.jinja"), *self.path.glob("*.model")})
+        own = digest_of_files(files, self.path)
+        return f"{own} {template_text(self.template)} {sorted(self.template_options.items())}"
+
+    def check(self, runtime: Runtime) -> None:
+        """Raise WorldError when the folder is no model folder."""
+        self._check_folder()
+
+    def _check_folder(self) -> None:
+        if not self.path.is_dir():
+            raise WorldError(f"model.path: there is no folder {self.path}")
+        if not (self.path / "config.json").is_file():
+            raise WorldError(f"model.path: {self.path} has no config.json; name a folder in Hugging Face's form")
+        if not any(self.path.glob("*.safetensors")):
+            raise WorldError(f"model.path: {self.path} has no .safetensors weights (pickled weights are not loaded)")
+
+    def load(self, runtime: Runtime) -> LanguageModel:
+        from finetune_lab.inference.loading import load_engine
+
+        checkpoint = Checkpoint(
+            source=str(self.path),
+            quantization=self.quantization,
+            precision=runtime.precision(self.precision),
+            template=template_text(self.template),
+            template_options=self.template_options,
+        )
+        return load_engine(checkpoint, runtime)

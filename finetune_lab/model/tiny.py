@@ -1,0 +1,38 @@
+"""The embedded model: a small Llama that ships with the package (assets/tiny/README.md)."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from finetune_lab.fingerprint import digest_of_files
+from finetune_lab.inference.checkpoint import Checkpoint
+from finetune_lab.plugin import plugin
+from finetune_lab.protocols import LanguageModel, Runtime
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets" / "tiny"
+
+
+@plugin
+class Tiny:
+    """`projections` names the linear layers that adapters go to."""
+
+    quantization: Literal["nf4", "int8", "none"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    projections: tuple[str, ...]
+
+    def identity(self) -> dict[str, Any]:
+        weights = digest_of_files(sorted(ASSETS.glob("*.safetensors")) + [ASSETS / "config.json"], ASSETS)
+        return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
+
+    def tokenizer_digest(self) -> str:
+        return digest_of_files(sorted(ASSETS.glob("*token*.json")) + sorted(ASSETS.glob("*.jinja")), ASSETS)
+
+    def check(self, runtime: Runtime) -> None:
+        """Nothing to check: the weights ship with the package."""
+
+    def load(self, runtime: Runtime) -> LanguageModel:
+        from finetune_lab.inference.loading import load_engine
+
+        precision = runtime.precision(self.precision)
+        return load_engine(
+            Checkpoint(source=str(ASSETS), quantization=self.quantization, precision=precision), runtime
+        )

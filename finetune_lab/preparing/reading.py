@@ -1,0 +1,90 @@
+"""Rows out of files, each with the place that it came from, so that a mistake can name it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune_lab.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One raw row and its place for people: `file, line 17` or `file, item 17`."""
+
+    fields: dict[str, Any]
+    place: str
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a JSON or JSONL file (which of the two is seen from its first sign).
+
+    Raises DataError with file, line and what was expected; a file that is cut in the middle is an error,
+    never a shorter file.
+    """
+    text = _text(path)
+    if text.lstrip()[:1] == "[":
+        return _items(path, text)
+    return _lines(path, text)
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"there is no file {path}")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name one file in it")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty")
+    return text
+
+
+def _items(path: Path, text: str) -> Iterator[Row]:
+    try:
+        items = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(_told(path, error, text)) from None
+    for number, item in enumerate(items, start=1):
+        yield _row(item, f"{path}, item {number}")
+
+
+def _lines(path: Path, text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            whole = json_document(text) if number == 1 else None
+            if whole is not None:
+                yield _row(whole, f"{path}, item 1")
+                return
+            raise DataError(_told(path, error, line, number)) from None
+        yield _row(item, f"{path}, line {number}")
+
+
+def json_document(text: str) -> Any:
+    """A single JSON document that is spread over lines, or None."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+
+
+def _row(item: Any, place: str) -> Row:
+    if not isinstance(item, dict):
+        raise DataError(f"{place}: expected an object with named fields, got {type(item).__name__}")
+    return Row(fields=item, place=place)
+
+
+def _told(path: Path, error: Exception, text: str, line: int | None = None) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return f"{path}, line {line or 1}: nested too deeply to be a row"
+    where = f"{path}, line {line or error.lineno}, column {error.colno}"
+    near = text[max(0, error.pos - 20) : error.pos + 10].replace("\n", " ")
+    cut = " (the text ends here: was the file cut?)" if error.pos >= len(text.rstrip()) - 1 else f" near {near!r}"
+    return f"{where}: {error.msg[0].lower()}{error.msg[1:]}{cut}"

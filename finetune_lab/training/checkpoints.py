@@ -1,0 +1,58 @@
+"""Checkpoints that are whole or not there, and the time that all segments of a training took together."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from finetune_lab.once import write_atomically
+
+_WHOLE = "whole.json"
+
+
+def mark_whole(checkpoint: Path) -> None:
+    """Note the size of every file of a checkpoint that was written to its end."""
+    sizes = {p.relative_to(checkpoint).as_posix(): p.stat().st_size for p in checkpoint.rglob("*") if p.is_file()}
+    write_atomically(checkpoint / _WHOLE, json.dumps(sizes))
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The latest whole checkpoint below `folder`; torn ones (a kill while writing) are removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    whole = [path for path in found if _is_whole(path)]
+    for path in found:
+        if path not in whole:
+            shutil.rmtree(path)
+    return whole[-1] if whole else None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    note = checkpoint / _WHOLE
+    if not note.exists():
+        return False
+    sizes = json.loads(note.read_text())
+    return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == n for name, n in sizes.items())
+
+
+class Segments:
+    """Wall seconds of a training over all its processes: each notes its start and, now and then, how far it came."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "segments"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / f"{time.time_ns()}.json"
+        self._started = time.monotonic()
+        self.beat()
+
+    def beat(self, **facts: float) -> None:
+        """Note the time so far; `facts` (peak bytes) go with it."""
+        write_atomically(self._path, json.dumps({"seconds": time.monotonic() - self._started, **facts}))
+
+    def total(self) -> tuple[float, int]:
+        """Seconds of all segments, and how many there were."""
+        notes = [json.loads(path.read_text()) for path in sorted(self._folder.glob("*.json"))]
+        return sum(note["seconds"] for note in notes), len(notes)
+
+    def peak_bytes(self) -> int:
+        """The largest peak of any segment."""
+        return max(int(json.loads(path.read_text()).get("peak_bytes", 0)) for path in self._folder.glob("*.json"))
