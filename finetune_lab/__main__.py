@@ -39,25 +39,34 @@ class Composed:
 
 def main() -> None:
     """Run one command line and leave with its exit code: 0 done, 2 the user can mend it, 1 our bug, 130 stopped."""
-    if "--version" in sys.argv[1:]:
-        print(f"finetune_lab {__version__}")
-        return
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(usage(CONF))  # Hydra's own reads every file twice, and shows the config before the choices
-        return
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints an error itself and leaves with code 1
     _speak_plainly()
     signal.signal(signal.SIGTERM, _stop)
     try:
-        _compose_and_run(wants_traceback)
+        if not _answer(set(sys.argv[1:])):
+            _compose_and_run(wants_traceback)
         code = 0
     except KeyboardInterrupt:
         print("\nstopped; the same line goes on from the last checkpoint", file=sys.stderr)
         code = 130
+    except BrokenPipeError:  # whoever read our output, `head` say, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except Exception as error:
         code = _report(error, wants_traceback)
     raise SystemExit(code)
+
+
+def _answer(flags: set[str]) -> bool:
+    """Answer a question about the program itself; False where there is none."""
+    if "--version" in flags:
+        print(f"finetune_lab {__version__}", flush=True)
+    elif {"-h", "--help"} & flags:
+        print(usage(CONF), flush=True)  # Hydra's own reads every file twice, and shows the config before the choices
+    else:
+        return False
+    return True
 
 
 def _compose_and_run(wants_traceback: bool) -> None:
@@ -70,7 +79,7 @@ def _compose_and_run(wants_traceback: bool) -> None:
 
     _without_leavings(hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(keep))
     for job in jobs:
-        _refuse_unknown_keys(job.config)
+        _check_line(job)
     if any(job.hydra.mode == RunMode.MULTIRUN for job in jobs):
         from finetune_lab.jobs import run_all
 
@@ -100,17 +109,23 @@ def _without_leavings(compose: Callable[[], Any]) -> None:
         compose()
 
 
-def _refuse_unknown_keys(config: "DictConfig") -> None:
-    """A plugin refuses what it does not know; this does so for the top of the config, where +key=… gets past Hydra."""
+def _check_line(job: Composed) -> None:
+    """Refuse what gets past Hydra at the top of the config; below it, the plugins know what they take."""
     from omegaconf import OmegaConf
 
-    from finetune_lab.mistakes import unknown_key
+    from finetune_lab.mistakes import named_where_chosen, wrong_at_the_top
 
-    top: Any = OmegaConf.load(CONF / "config.yaml")
-    chosen = [str(key) for entry in top.defaults if entry != "_self_" for key in entry]
-    known = sorted({*map(str, top), *(key.split()[-1] for key in chosen if "hydra" not in key)} - {"defaults", "hydra"})
-    if wrong := [str(key) for key in config if key not in known]:
-        raise ConfigError("\n".join(unknown_key(key, known) for key in wrong))
+    defaults: Any = OmegaConf.load(CONF / "config.yaml")
+    chosen = [str(key).split()[-1] for entry in defaults.pop("defaults") if entry != "_self_" for key in entry]
+    config: Any = job.config  # read node by node: a reference to another key is not followed yet
+    values = {str(key): config._get_node(key)._value() for key in config}
+    plain: Any = OmegaConf.to_container(defaults)
+    mistakes = [
+        *wrong_at_the_top(values, plain, [key for key in chosen if "/" not in key]),
+        *named_where_chosen(list(job.hydra.overrides.task), list(job.hydra.runtime.choices)),
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
 
 
 def _stop(_number: int, _frame: object) -> None:

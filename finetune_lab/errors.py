@@ -17,5 +17,5 @@ class WorldError(LabError):
     """What the run needs is not there: a key, a file, a device, a licence, the network, room on the disk."""
 
 
-class JobsFailed(LabError):
+class JobsFailed(LabError):  # noqa: N818
     """Some jobs of a sweep failed; the others are whole."""

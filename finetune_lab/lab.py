@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from finetune_lab.config import build
 from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import describe, fingerprint
+from finetune_lab.inference.answers import read_answers, write_answers
 from finetune_lab.once import once, write_atomically
 from finetune_lab.protocols import (
     DataSource,
@@ -28,7 +29,7 @@ from finetune_lab.protocols import (
     Task,
     Tracker,
 )
-from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample, TrainingReport
+from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample
 from finetune_lab.store.folders import append_json_line, read_evaluation, read_json_lines, write_evaluation
 from finetune_lab.store.store import Store
 
@@ -79,8 +80,12 @@ class Lab:
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
         lab = cls(
-            names=Names(**{group: choices.get(group, type(built).__name__.lower()) for group, built in
-                           (("model", model), ("data", data), ("method", method))}),
+            names=Names(
+                **{
+                    group: choices.get(group, type(built).__name__.lower())
+                    for group, built in (("model", model), ("data", data), ("method", method))
+                }
+            ),
             model=model,
             data=data,
             method=method,
@@ -206,8 +211,7 @@ class Lab:
 
     def train(self, session: Session) -> Artifact:
         """Make this experiment's artifact, or find it; goes on from the last checkpoint of a killed run."""
-        artifact, folder = self.artifact, self.artifact.folder
-        assert folder is not None
+        artifact, folder = self.artifact, self.artifact.place
         once(folder, lambda place: self._train(place, session), fresh="train" in self.fresh)
         self.store.index_run(folder)
         return artifact
@@ -223,7 +227,7 @@ class Lab:
         except BaseException as error:
             failure = {"error": f"{type(error).__name__}: {error}", "time": time.time()}
             write_atomically(folder / "failed.json", json.dumps(failure))
-            self.store.set_status(self.card.key, "failed", failure["error"])
+            self.store.set_status(self.card.key, "failed", str(failure["error"]))
             raise
         data_key = fingerprint(self.data)
         identity = describe([self.model, self.precision, self.data, self.method, self.seed])
@@ -254,26 +258,12 @@ class Lab:
 
         def make(place: Path) -> dict[str, Any]:
             made = {"kind": "answers", "key": key, "subject": artifact.key, "decoding": asdict(decoding)}
-            return made | self._answer(place / "answers.jsonl", artifact, rows, decoding)
+            return made | write_answers(place, lambda: self.using(artifact), rows, decoding)
 
         once(folder, make, fresh="answer" in self.fresh)
         self.store.add_samples(rows)
         self.store.index_answers(folder)
-        found = {row["sample"]: Answer(**row) for row in read_json_lines(folder / "answers.jsonl")}
-        return tuple(found[row.id] for row in rows)
-
-    def _answer(
-        self, path: Path, artifact: Artifact, rows: tuple[Sample, ...], decoding: Decoding
-    ) -> dict[str, Any]:
-        kept = {row["sample"]: row for row in read_json_lines(path)} if path.exists() else {}
-        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept.values()))  # without a torn last line
-        missing = {row.id: row.prompt for row in rows if row.id not in kept}
-        started, num_tokens = time.monotonic(), 0
-        with self.using(artifact) as model:
-            for answer in model.generate(missing, decoding):
-                append_json_line(path, asdict(answer))
-                num_tokens += answer.num_tokens
-        return {"num": len(rows), "seconds": time.monotonic() - started, "num_tokens": num_tokens}
+        return read_answers(folder, rows)
 
     def evaluate(self, artifact: Artifact, session: Session | None = None) -> dict[str, Evaluation]:
         """Score `artifact` with every evaluator; its model is loaded only if one of the scores is missing."""

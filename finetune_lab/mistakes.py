@@ -6,7 +6,7 @@ Exceptions of Hydra, OmegaConf and torch are told by the names of their classes,
 import difflib
 import errno
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from finetune_lab.errors import LabError
@@ -86,13 +86,38 @@ def _no_such_key(found: re.Match[str], names: Names) -> str:
     return f"there is no {key!r} in the config; {what}: {', '.join(here) or 'no keys'}"
 
 
-def unknown_key(key: str, known: list[str]) -> str:
-    """Say that `key` is not among the `known` ones, and which was meant."""
-    return f"{key}: unknown key; {_did_you_mean(key, known)}known here: {', '.join(known)}"
+def wrong_at_the_top(given: Mapping[str, Any], defaults: Mapping[str, Any], groups: list[str]) -> list[str]:
+    """Every key of `given` that is neither in `defaults` nor one of the `groups`, or that has another type there."""
+    known = sorted({*defaults, *groups} - {"hydra"})
+    found = [
+        f"{key}: unknown key; {_did_you_mean(key, known)}known here: {', '.join(known)}"
+        for key in given
+        if key not in known
+    ]
+    for key, default in defaults.items():
+        value, wanted = given.get(key), _KINDS.get(type(default))
+        reference = isinstance(value, str) and "${" in value
+        if key in given and wanted and not reference and not _fits(value, default):
+            found.append(f"{key}: should be {wanted.format(key=key)}, got {value!r}")
+    return found
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, list):
+        return isinstance(value, (list, tuple))
+    return type(value) is type(default)
+
+
+def named_where_chosen(overrides: list[str], choices: list[str]) -> list[str]:
+    """Every override that names a file where a part of the config stands: method.x=… in place of x@method.x=…"""
+    places = {choice.partition("@")[2]: choice for choice in choices if "@" in choice}
+    parted = [override.lstrip("+").partition("=") for override in overrides]
+    return [f"{key}: to choose another one, write {places[key]}={value}" for key, _, value in parted if key in places]
 
 
 def _nearest_keys(key: str, known: list[str]) -> list[str]:
     """The known paths that `key` may have meant: spelt alike, or the right name at another place."""
+    known = [path for path in known if not key.startswith(f"{path}.")]  # what it stands in was spelt right
     if whole := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
         return whole
     last = key.rpartition(".")[2]
@@ -175,6 +200,8 @@ def _did_you_mean(name: str, options: list[str]) -> str:
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
+
+_KINDS = {int: "a whole number", bool: "true or false", list: "a list, as in {key}=[one,two]"}
 
 _COMPOSITION: tuple[tuple[str, Callable[[re.Match[str], Names], str]], ...] = (
     (r"Could not override '([^']+)'\.\s+Did you mean to override (?:one of )?([^,?\s]+)", _nested_group),

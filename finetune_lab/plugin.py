@@ -15,7 +15,7 @@ def plugin(cls: type) -> type:
     Bump its `REVISION` when the same knobs start to mean another number: old results then stop counting.
     """
     if "REVISION" not in cls.__dict__:
-        cls.REVISION = 1
+        cls.REVISION = 1  # type: ignore[attr-defined]
         cls.__annotations__["REVISION"] = ClassVar[int]
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
     return dataclass(frozen=True, kw_only=True, config=config)(cls)

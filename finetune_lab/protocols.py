@@ -54,8 +54,13 @@ class Runtime(Protocol):
 
 
 class ModelSource(Protocol):
-    precision: str
-    quantization: str
+    @property
+    def precision(self) -> str: ...
+    @property
+    def quantization(self) -> str: ...
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """The linear layers that adapters go to, by the last part of their names."""
 
     def check(self, runtime: Runtime) -> None:
         """Raise WorldError now rather than after an hour."""

@@ -139,6 +139,12 @@ class Artifact:
     folder: Path | None = None
     maker: Any = None
 
+    @property
+    def place(self) -> Path:
+        """The folder of an artifact that has one."""
+        assert self.folder is not None, "the base has no folder"
+        return self.folder
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:

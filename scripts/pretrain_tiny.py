@@ -19,6 +19,7 @@ import torch
 from tiny_assets import FIRST_EXPORT_STEP, SCRATCH, build_model, export, load_tokenizer
 from tiny_card import Facts
 from tiny_contamination import count, read_rows
+from tiny_start import set_starting_weights
 from tiny_world import documents
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -125,6 +126,7 @@ def train(options: argparse.Namespace) -> None:
     corpus = load_corpus(tokenizer, SEED, NUM_DOCUMENTS)
     held_out = load_corpus(tokenizer, HELD_OUT_SEED, NUM_HELD_OUT)
     model = build_model(tokenizer)
+    set_starting_weights(model, torch.Generator().manual_seed(SEED))
     optimizer, progress = build_optimizer(model), Progress()
     if options.resume:
         progress = restore(model, optimizer)

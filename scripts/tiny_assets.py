@@ -16,7 +16,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "finetune_lab" / "assets" / "tiny"
 SCRATCH = ROOT / "outputs" / "pretrain_tiny"
-FIRST_EXPORT_STEP = 600
+FIRST_EXPORT_STEP = 500
 SPECIAL = ("<|bos|>", "<|eos|>", "<|pad|>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>")
 VOCABULARY, POSITIONS = 2048, 2048
 CHAT_TEMPLATE = (

@@ -156,7 +156,8 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
 The chat template writes `<|bos|>`, then for each message `<|role|>`, a line feed, the content, `<|end|>` and a line
-feed. The tokenizer itself adds no `<|bos|>`, so a rendered chat has exactly one. `<|end|>` ends a turn, `<|eos|>` a text."""
+feed. The tokenizer itself adds no `<|bos|>`, so a rendered chat has exactly one. `<|end|>` ends a turn, `<|eos|>` a
+text."""
 
 
 def _making(curve: Curve, facts: Facts) -> str:
@@ -172,10 +173,12 @@ def _making(curve: Curve, facts: Facts) -> str:
   Held-out text: seed {facts.held_out_seed}.
 - **Tokenizer.** Byte-level BPE with the pre-tokenizer of GPT-2, trained on the first
   {facts.num_tokenizer_documents:,} documents; numbers are read digit by digit.
+- **First weights.** Random, but one head of layer 0 begins by looking at the previous token and two heads of layer 1
+  begin as induction heads (`scripts/tiny_start.py`); without them so short a training does not learn to copy.
 - **Training.** Seed {facts.seed}, {steps:,} steps of {facts.batch_tokens:,} tokens, {tokens:,} tokens in all, in
   windows of {facts.short_tokens} tokens, in the last fifth of {facts.long_tokens}. AdamW (0.9, 0.95), weight decay
-  0.1, clipping at 1, peak rate {facts.peak_rate:g} with warm-up and cosine; float32 weights, products in bfloat16. Two processor cores,
-  {seconds / 60:.0f} minutes, {tokens / seconds:,.0f} tokens per second."""
+  0.1, clipping at 1, peak rate {facts.peak_rate:g} with warm-up and cosine; float32 weights, products in bfloat16.
+  Two shared processor cores, {seconds / 60:.0f} minutes, {tokens / seconds:,.0f} tokens per second."""
 
 
 def _curve_table(curve: Curve) -> str:

@@ -19,12 +19,12 @@ class Lora:
     projections: tuple[str, ...] | None
 
     def attach(self, module: Any, projections: Sequence[str]) -> Any:
-        """Put fresh adapters on `module` (in place) and return the PEFT model; raises ConfigError for a name without a match."""
+        """Put fresh adapters on `module` in place and return the PEFT model; ConfigError for a name without a match."""
         from peft import LoraConfig
 
         config = LoraConfig(
             r=self.rank,
-            lora_alpha=self.alpha,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by it; it need not be whole
             lora_dropout=self.dropout,
             target_modules=list(self.projections or projections),
             task_type="CAUSAL_LM",

@@ -43,7 +43,5 @@ class Jsonl:
     def prepare(self, folder: Path) -> dict[str, Any]:
         """Write the splits; raises DataError naming file and row."""
         rows = read_rows(self.path)
-        found = convert(
-            rows, shape=self.shape, unanswered=self.unanswered, group_by=self.group_by, facts=self.facts
-        )
+        found = convert(rows, shape=self.shape, unanswered=self.unanswered, group_by=self.group_by, facts=self.facts)
         return write_splits(folder, found, self.split, {"source": self.path.name})

@@ -55,7 +55,9 @@ class Perplexity:
             "sum_nats": [nats[row.id] if ok else None for row, ok in zip(rows, scored, strict=True)],
             "num_tokens": [float(tokens[row.id]) if ok else None for row, ok in zip(rows, scored, strict=True)],
             "num_bytes": [float(self._bytes(row)) if ok else None for row, ok in zip(rows, scored, strict=True)],
-            "nats_per_token": [nats[row.id] / tokens[row.id] if ok else None for row, ok in zip(rows, scored, strict=True)],
+            "nats_per_token": [
+                nats[row.id] / tokens[row.id] if ok else None for row, ok in zip(rows, scored, strict=True)
+            ],
         }
         total = sum(nats.values())
         num_tokens, num_bytes = sum(tokens.values()), sum(b for b in columns["num_bytes"] if b)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,7 +54,7 @@ class SchemaValidity:
         valid = [None if verdict.stage == "timeout" else float(verdict.valid) for verdict in verdicts]
         parsed = [float(verdict.stage not in ("empty", "extract", "parse")) for verdict in verdicts]
         ended = [float(answer.finish == "end") for answer in answers]
-        columns = {"valid": valid, "parsed": parsed, "ended": ended}
+        columns: dict[str, Sequence[float | None]] = {"valid": valid, "parsed": parsed, "ended": ended}
         names = {"schema_valid": "valid", "json_parsed": "parsed", "ended_by_itself": "ended"}
         return Evaluation(
             samples=tuple(row.id for row in subject.rows),
@@ -69,9 +70,7 @@ class SchemaValidity:
         overlay = row.facts.get(self.overlay) if self.overlay else None
         truncated = answer.finish == "length"
         try:
-            return check(
-                answer.text, schemas, overlay=overlay, truncated=truncated, limit_seconds=self.limit_seconds
-            )
+            return check(answer.text, schemas, overlay=overlay, truncated=truncated, limit_seconds=self.limit_seconds)
         except SchemaProblem as error:
             raise ConfigError(f"row {row.id}: its own schema ({self.overlay}) cannot be used: {error}") from None
 
@@ -85,7 +84,9 @@ class SchemaValidity:
             return compile_plain(schema=True)
         found = {path.stem: json.loads(path.read_text()) for path in sorted(self._folder().glob("*.json"))}
         if "envelope" not in found:
-            raise ConfigError(f"schemas: {self._folder()} has no envelope.json; it has: {', '.join(found) or 'nothing'}")
+            raise ConfigError(
+                f"schemas: {self._folder()} has no envelope.json; it has: {', '.join(found) or 'nothing'}"
+            )
         try:
             return compile_schemas(envelope=found.pop("envelope"), payloads=found)
         except SchemaProblem as error:
@@ -125,7 +126,9 @@ def _counts(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _share(name: str, values: list[float | None], column: str) -> Score:
+def _share(name: str, values: Sequence[float | None], column: str) -> Score:
     known = [value for value in values if value is not None]
     mean = sum(known) / len(known) if known else None
-    return Score(name=name, value=mean, higher_is_better=True, statistic=Statistic(kind="mean", of=column), unit="share")
+    return Score(
+        name=name, value=mean, higher_is_better=True, statistic=Statistic(kind="mean", of=column), unit="share"
+    )

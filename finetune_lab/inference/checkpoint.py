@@ -7,21 +7,24 @@ from typing import Any
 
 from finetune_lab.errors import ConfigError
 
-# Written out here for models that come without one. Each ends a turn with a control token that the tokenizer must have.
+# Written out here for models that come without one. Each ends an answer with a token that the tokenizer must have.
 TEMPLATES = {
     "chatml": (
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+        "{% for message in messages %}"
+        "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
         "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
     ),
     "llama3": (
-        "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'"
-        " + message['content'] + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
-        "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
+        "{{ bos_token }}{% for message in messages %}"
+        "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
     ),
     # for base models without control tokens of their own: turns in plain text, each answer ended by the EOS
     "plain": (
-        "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ 'Answer: ' + message['content'] + eos_token "
-        "+ '\\n' }}{% else %}{{ 'Question: ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
+        "{% for message in messages %}{% if message['role'] == 'assistant' %}"
+        "{{ 'Answer: ' + message['content'] + eos_token + '\\n' }}"
+        "{% else %}{{ 'Question: ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}{{ 'Answer: ' }}{% endif %}"
     ),
 }

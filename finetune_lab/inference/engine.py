@@ -61,7 +61,7 @@ class Engine:
 
     @torch.no_grad()
     def nll(self, rows: Sequence[Tokens]) -> list[Nll]:
-        """Score the targets of every row; results in the order of `rows`, sums in float32 per token, added in float64."""
+        """Score the targets of every row, in the order of `rows`; losses in float32 per token, added up in float64."""
         vocabulary = self.module.get_output_embeddings().weight.shape[0]
         budget = min(self._max_tokens, max(1, _MAX_LOGIT_BYTES // (4 * vocabulary)))
         found: dict[int, Nll] = {}

@@ -34,7 +34,9 @@ def load_engine(checkpoint: Checkpoint, runtime: Any) -> Engine:
     device = runtime.resolved_device()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    log.info("loading  %s (%s, %s, %s)", Path(checkpoint.source).name, checkpoint.quantization, checkpoint.precision, device)
+    log.info(
+        "loading  %s (%s, %s, %s)", Path(checkpoint.source).name, checkpoint.quantization, checkpoint.precision, device
+    )
     module = _load_module(checkpoint, device, runtime.attention)
     module.eval()
     module.requires_grad_(False)

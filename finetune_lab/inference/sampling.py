@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ class RowSampler:
     def __init__(self, decoding: Decoding, names: Sequence[str], device: str) -> None:
         from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-        self._warpers = [TemperatureLogitsWarper(decoding.temperature)]
+        self._warpers: list[Any] = [TemperatureLogitsWarper(decoding.temperature)]
         if decoding.top_k > 0:
             self._warpers.append(TopKLogitsWarper(decoding.top_k))
         if decoding.top_p < 1:

@@ -5,6 +5,7 @@ from math import isfinite, isnan
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune_lab.maths.estimate import Estimate
 from finetune_lab.maths.inference import FEW, is_clustered
 from finetune_lab.maths.pairing import Pairs
 from finetune_lab.records import Statistic
@@ -13,9 +14,9 @@ Floats = NDArray[np.float64]
 COVERAGE = {2: "only 87 %", 3: "92 %"}  # of a nominal 95 %, at worst: docs/statistics.md
 
 
-def about_data(statistic: Statistic, pairs: Pairs, moves: Floats, *, rate: bool) -> list[str]:
+def about_data(statistic: Statistic, pairs: Pairs, found: Estimate, *, rate: bool) -> list[str]:
     """What limits the interval: seeds, dropped samples, few clusters, skew, no spread."""
-    return [*_seeds(pairs), *_dropped(statistic, pairs), *([] if rate else _shape(pairs, moves))]
+    return [*_seeds(pairs), *_dropped(statistic, pairs), *([] if rate else _shape(pairs, found))]
 
 
 def _seeds(pairs: Pairs) -> list[str]:
@@ -35,7 +36,7 @@ def _few_seeds(pairs: Pairs) -> list[str]:
     fewest = min((len(side.of) for side in (pairs.reference, pairs.candidate) if len(side.of) > 1), default=0)
     if fewest not in COVERAGE:
         return []
-    return [f"{fewest} seeds: the interval covers {COVERAGE[fewest]} where training noise outweighs that of the items"]
+    return [f"{fewest} seeds: the interval covers {COVERAGE[fewest]} where training is noisier than the items"]
 
 
 def _dropped(statistic: Statistic, pairs: Pairs) -> list[str]:
@@ -48,10 +49,10 @@ def _dropped(statistic: Statistic, pairs: Pairs) -> list[str]:
     return sentences
 
 
-def _shape(pairs: Pairs, moves: Floats) -> list[str]:
+def _shape(pairs: Pairs, found: Estimate) -> list[str]:
     unit = "clusters" if is_clustered(pairs) else "pairs"
-    used = moves[np.unique(pairs.cluster)]
-    if len(used) > 1 and np.ptp(used) <= 1e-12 * max(float(np.abs(used).max()), 1e-300):
+    used = found.moves[np.unique(pairs.cluster)]
+    if found.noise.variance == 0:
         return ["all differences are equal: no noise was seen, so the interval has no width"]
     sentences = []
     if pairs.num_clusters < FEW:

@@ -55,7 +55,8 @@ class Difference:
     where the interval includes zero and the test agrees, to be read as "no difference shown" beside `detectable`,
     the smallest difference that would have been found at 80 % power; "unclear" where the two disagree or cannot be
     computed. The verdict is of this comparison alone; `p_adjusted` is of the family.
-    `interval` and `test` name the methods; `other_p_values` holds tests kept beside it.
+    `interval` and `test` name the methods; `other_p_values` holds tests kept beside it. `num_seeds` is 0 for an arm
+    that no seed made.
     """
 
     name: str
@@ -120,16 +121,15 @@ def paired(
 def compare_many(
     questions: Sequence[Question], *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Difference]:
-    """Compare a family of arms and metrics, in order; p-values are adjusted by Holm over the primary metrics and by
-    Benjamini–Hochberg over the rest.
+    """Compare a family of arms and metrics, in order.
 
-    Comparisons on the same samples share one resampling matrix, drawn from `seed`, so that the numbers of one do not
-    depend on which others are asked for.
+    P-values are adjusted by Holm over the primary metrics and by Benjamini–Hochberg over the rest. Comparisons on
+    the same samples share one resampling matrix, drawn from `seed`, so that the numbers of one do not depend on which
+    others are asked for.
     """
     pairs = [pair(question.statistic, question.reference, question.candidate) for question in questions]
-    shared = share(
-        [(question.statistic, found) for question, found in zip(questions, pairs, strict=True)], resamples, seed
-    )
+    cases = [(question.statistic, found) for question, found in zip(questions, pairs, strict=True)]
+    shared = share(cases, confidence=confidence, resamples=resamples, seed=seed)
     drawn = zip(questions, pairs, shared, strict=True)
     return _adjusted([_compared(question, found, extra, confidence) for question, found, extra in drawn], confidence)
 
@@ -141,11 +141,11 @@ def _compared(question: Question, pairs: Pairs, shared: Shared, confidence: floa
     rate = is_pass_fail(statistic, pairs)
     if rate:
         finding = pass_fail(statistic, pairs, found, shared.swap, confidence)
-    elif shared.replicates is not None and shared.swap is not None:
-        finding = resampled(statistic, pairs, found, shared.replicates, shared.swap, confidence)
+    elif shared.interval is not None and shared.swap is not None:
+        finding = resampled(statistic, pairs, found, shared.interval, shared.swap, confidence)
     else:
         finding = student(statistic, pairs, found, shared.swap, confidence)
-    warnings = caveats.about_data(statistic, pairs, found.moves, rate=rate)
+    warnings = caveats.about_data(statistic, pairs, found, rate=rate)
     return _record(question, pairs, (found.reference, found.candidate), finding, warnings, confidence)
 
 
@@ -198,8 +198,8 @@ def _record(
         num_pairs=pairs.num_pairs,
         num_dropped=pairs.num_dropped,
         num_clusters=pairs.num_clusters,
-        num_seeds=len(question.candidate.seeds),
-        num_reference_seeds=len(question.reference.seeds),
+        num_seeds=len(question.candidate.seeds) if question.candidate.trained else 0,
+        num_reference_seeds=len(question.reference.seeds) if question.reference.trained else 0,
         primary=question.primary,
         caveats=(*warnings, *caveats.about_verdict(verdict, p_value, low, high, missed, question.unit)),
         verdict=verdict,

@@ -5,7 +5,7 @@ correlation, t Student's statistic, δ its noncentrality.
 """
 
 from dataclasses import dataclass
-from math import isfinite, nan, sqrt
+from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from finetune_lab.maths.intervals import UNKNOWN, Interval, normal_quantile
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-12  # spread under this part of the values is what subtraction leaves, not noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ def d_z(values: Floats, reference: Floats, *, confidence: float = 0.95) -> Effec
     """
     differences = (values - reference)[~np.isnan(values - reference)]
     num = len(differences)
-    if num < 2 or np.ptp(differences) == 0:
+    if num < 2 or np.ptp(differences) <= ROUNDING * np.abs(differences).max():
         return _effect("d_z", nan, UNKNOWN)
     deviation = float(differences.std(ddof=1))
     return standardised("d_z", float(differences.mean()), deviation, deviation / sqrt(num), num - 1, confidence)
@@ -75,7 +76,9 @@ def _noncentrality(statistic: float, degrees: float, probability: float, reach: 
         middle = (low + high) / 2
         if high - low < 1e-12 * max(1.0, abs(middle)):
             break
-        low, high = (middle, high) if nctdtr(degrees, middle, statistic) > probability else (low, middle)
+        below = nctdtr(degrees, middle, statistic)  # NaN far out, where it is nearly 0 or 1
+        too_low = middle < statistic if isnan(below) else below > probability
+        low, high = (middle, high) if too_low else (low, middle)
     return (low + high) / 2
 
 

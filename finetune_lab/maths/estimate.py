@@ -5,7 +5,7 @@ e[s, g] = how far cluster g moves the score of seed s (first order): Var(θ | se
 """
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from finetune_lab.maths.pairing import Pairs, Side
 from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-12  # an error under this part of the values is what subtraction leaves, not noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +64,12 @@ def estimate(statistic: Statistic, pairs: Pairs) -> Estimate:
     values = [_values(statistic, side) for side in sides]
     of_pairs = [_moves(statistic, side, found) for side, found in zip(sides, values, strict=True)]
     moves = [pairs.by_cluster(found) for found in of_pairs]
-    return Estimate(
-        reference=float(values[0].mean()),
-        candidate=float(values[1].mean()),
-        moves=moves[1].mean(axis=0) - moves[0].mean(axis=0),
-        deviation=_deviation(of_pairs, pairs.num_pairs),
-        noise=_noise(values, moves, pairs),
-    )
+    reference, candidate = float(values[0].mean()), float(values[1].mean())
+    noise, deviation = _noise(values, moves, pairs), _deviation(of_pairs, pairs.num_pairs)
+    if noise.variance <= (ROUNDING * max(abs(reference), abs(candidate))) ** 2:
+        noise, deviation = Noise(variance=0.0, degrees=inf, items_variance=0.0, seeds_variance=0.0), 0.0
+    gaps = moves[1].mean(axis=0) - moves[0].mean(axis=0)
+    return Estimate(reference=reference, candidate=candidate, moves=gaps, deviation=deviation, noise=noise)
 
 
 def _values(statistic: Statistic, side: Side) -> Floats:

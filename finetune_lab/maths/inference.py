@@ -21,7 +21,7 @@ from finetune_lab.maths.intervals import (
     t_quantile,
 )
 from finetune_lab.maths.pairing import Pairs
-from finetune_lab.maths.resampling import bca_interval
+from finetune_lab.maths.resampling import bca_interval, expanded
 from finetune_lab.maths.tests import Test, mcnemar, paired_t, permutation_p, t_test
 from finetune_lab.records import Statistic
 
@@ -161,14 +161,19 @@ def _inverted(pairs: Pairs, found: Estimate, degrees: float) -> Test:
     return Test(name=name, p_value=found_p, statistic=low, num=pairs.num_pairs, exact=False)
 
 
+def bootstrapped(statistic: Statistic, sums: Floats, totals: Floats, confidence: float) -> Interval:
+    """The BCa interval of a difference from its cluster sums (G, 4) and their totals in every resample (B, 4)."""
+    used = sums[np.any(sums != 0, axis=1)]
+    left_out = differences(statistic, used.sum(axis=0) - used)
+    observed = float(differences(statistic, used.sum(axis=0)))
+    level = expanded(confidence, len(used))
+    return bca_interval(observed, differences(statistic, totals), left_out, confidence=level)
+
+
 def resampled(
-    statistic: Statistic, pairs: Pairs, found: Estimate, replicates: Floats, swap: Test, confidence: float
+    statistic: Statistic, pairs: Pairs, found: Estimate, interval: Interval, swap: Test, confidence: float
 ) -> Finding:
     """Means and ratios with one seed: the BCa bootstrap of clusters and the sign-flip permutation."""
-    sums = cluster_sums(pairs)
-    used = np.any(sums != 0, axis=1)
-    left_out = differences(statistic, sums.sum(axis=0) - sums[used])
-    interval = bca_interval(found.difference, replicates, left_out, confidence=confidence)
     return _with_effects(statistic, pairs, found, interval, "BCa bootstrap", swap, confidence)
 
 

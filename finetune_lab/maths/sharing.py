@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune_lab.maths.inference import cluster_sums, differences, needs_bootstrap, needs_swaps, swap_test
+from finetune_lab.maths.inference import bootstrapped, cluster_sums, needs_bootstrap, needs_swaps, swap_test
+from finetune_lab.maths.intervals import Interval
 from finetune_lab.maths.pairing import Pairs
 from finetune_lab.maths.resampling import bootstrap_totals, flipped_totals
 from finetune_lab.maths.tests import Test, exact_totals, few_moving
@@ -22,24 +23,23 @@ BATCH = 64  # comparisons whose resamples are held at once: at most 20 MB for 9,
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What one comparison got from the shared matrices; None where its method needs none.
+    """What one comparison got from the shared matrices; None where its method needs none."""
 
-    `replicates` (B,): the difference in every resample.
-    """
-
-    replicates: Floats | None = None
+    interval: Interval | None = None
     swap: Test | None = None
 
 
-def share(cases: Sequence[Case], resamples: int, seed: int) -> list[Shared]:
+def share(cases: Sequence[Case], *, confidence: float, resamples: int, seed: int) -> list[Shared]:
     """Resample all cases; those with as many clusters see the same resamples, whatever else is in the list."""
     ready = [Shared()] * len(cases)
     for places in _batches(cases):
-        sums = [cluster_sums(cases[place][1]) for place in places]
-        replicates = _replicates([cases[place] for place in places], sums, resamples, seed)
-        swaps = _swaps([cases[place] for place in places], sums, resamples, seed)
-        for place, of_place, swap in zip(places, replicates, swaps, strict=True):
-            ready[place] = Shared(replicates=of_place, swap=swap)
+        batch = [cases[place] for place in places]
+        sums = [cluster_sums(pairs) for _, pairs in batch]
+        # the same seeds for every batch: comparisons stay on one matrix however many there are
+        intervals = _intervals(batch, sums, confidence, resamples, np.random.default_rng([seed, 0]))
+        swaps = _swaps(batch, sums, resamples, np.random.default_rng([seed, 1]))
+        for place, interval, swap in zip(places, intervals, swaps, strict=True):
+            ready[place] = Shared(interval=interval, swap=swap)
     return ready
 
 
@@ -53,25 +53,25 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[int]]:
         yield from (places[start : start + BATCH] for start in range(0, len(places), BATCH))
 
 
-def _replicates(cases: list[Case], sums: list[Floats], resamples: int, seed: int) -> list[Floats | None]:
+def _intervals(
+    cases: list[Case], sums: list[Floats], confidence: float, resamples: int, generator: np.random.Generator
+) -> list[Interval | None]:
     needed = [needs_bootstrap(statistic, pairs) for statistic, pairs in cases]
     if not any(needed):
         return [None] * len(cases)
     columns, places = _distinct(of_case for of_case, wanted in zip(sums, needed, strict=True) if wanted)
-    # the same seed for every batch: comparisons stay on one matrix however many there are
-    totals = bootstrap_totals(columns, resamples=resamples, generator=np.random.default_rng([seed, 0]))
+    totals = bootstrap_totals(columns, resamples=resamples, generator=generator)
     at = iter(places)
     return [
-        differences(statistic, totals[:, next(at)]) if wanted else None
-        for (statistic, _), wanted in zip(cases, needed, strict=True)
+        bootstrapped(statistic, of_case, totals[:, next(at)], confidence) if wanted else None
+        for (statistic, _), of_case, wanted in zip(cases, sums, needed, strict=True)
     ]
 
 
-def _swaps(cases: list[Case], sums: list[Floats], resamples: int, seed: int) -> list[Test]:
+def _swaps(cases: list[Case], sums: list[Floats], resamples: int, generator: np.random.Generator) -> list[Test]:
     gaps = [of_case[:, 2:] - of_case[:, :2] for of_case in sums]
     random = [gap for gap in gaps if not few_moving(gap)]
     columns, places = _distinct(random)
-    generator = np.random.default_rng([seed, 1])
     drawn = flipped_totals(columns, resamples=resamples, generator=generator) if random else columns
     at = iter(places)
     found = []

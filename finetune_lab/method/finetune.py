@@ -35,7 +35,7 @@ class Finetune:
     def identity(self) -> dict[str, Any]:
         """All knobs; batch, accumulation and processes as one global batch, since only that changes the result."""
         processes = int(os.environ.get("WORLD_SIZE", "1"))
-        kept = {name: getattr(self, name) for name in type(self).__dataclass_fields__}  # type: ignore[attr-defined]
+        kept = {name: getattr(self, name) for name in type(self).__dataclass_fields__}
         return kept | {"batch_size": self.batch_size * self.accumulation * processes, "accumulation": None}
 
     def check(self, model: ModelSource) -> None:

@@ -25,7 +25,7 @@ class Local:
     def identity(self) -> dict[str, Any]:
         """The content of the folder, not its place."""
         self._check_folder()
-        weights = digest_of_files(sorted(self.path.glob("*.safetensors")) + [self.path / "config.json"], self.path)
+        weights = digest_of_files([*sorted(self.path.glob("*.safetensors")), self.path / "config.json"], self.path)
         return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
 
     def tokenizer_digest(self) -> str:

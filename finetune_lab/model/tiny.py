@@ -20,7 +20,7 @@ class Tiny:
     projections: tuple[str, ...]
 
     def identity(self) -> dict[str, Any]:
-        weights = digest_of_files(sorted(ASSETS.glob("*.safetensors")) + [ASSETS / "config.json"], ASSETS)
+        weights = digest_of_files([*sorted(ASSETS.glob("*.safetensors")), ASSETS / "config.json"], ASSETS)
         return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
 
     def tokenizer_digest(self) -> str:
@@ -33,6 +33,4 @@ class Tiny:
         from finetune_lab.inference.loading import load_engine
 
         precision = runtime.precision(self.precision)
-        return load_engine(
-            Checkpoint(source=str(ASSETS), quantization=self.quantization, precision=precision), runtime
-        )
+        return load_engine(Checkpoint(source=str(ASSETS), quantization=self.quantization, precision=precision), runtime)

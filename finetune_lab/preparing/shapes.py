@@ -83,7 +83,9 @@ def _prompt_completion(row: Fields) -> list[Message]:
     else:
         turns = [_turn("user", _said(row["prompt"], "prompt"))]
     done = row.get("completion")
-    return turns + (_listed(done, "completion", "role", "content") if isinstance(done, list) else _answer(row, "completion"))
+    return turns + (
+        _listed(done, "completion", "role", "content") if isinstance(done, list) else _answer(row, "completion")
+    )
 
 
 def _question_answer(row: Fields) -> list[Message]:
@@ -107,7 +109,9 @@ def recognise(fields: Fields) -> str:
         if sign in fields:
             return name
     known = ", ".join(f"{sign} ({name})" for name, (sign, _, _) in SHAPES.items())
-    raise ShapeError(f"none of the known fields is there: {known}; the row has: {', '.join(map(str, fields)) or 'none'}")
+    raise ShapeError(
+        f"none of the known fields is there: {known}; the row has: {', '.join(map(str, fields)) or 'none'}"
+    )
 
 
 def to_messages(fields: Fields, shape: str) -> list[Message]:

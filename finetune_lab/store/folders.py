@@ -68,7 +68,7 @@ def note_of(folder: Path, kind: str) -> dict[str, Any]:
     if note is None:
         raise DataError(f"{folder}: not finished")
     if not isinstance(note, dict) or note.get("kind") != kind:
-        raise DataError(f"{folder}: its note is not that of a {kind}")
+        raise DataError(f"{folder}: its note does not say kind: {kind}")
     return note
 
 

@@ -93,6 +93,7 @@ def read_run(folder: Path) -> Tables:
     finished = note.get("made", {}).get("time") if note else failure.get("time") if failure else None
     run = {name: card[name] for name in ("key", "base", "label", "model", "data", "method", "seed")}
     run |= {
+        "group_name": card.get("group", ""),
         "data_key": note.get("data_key") if note else None,
         "status": status,
         "started": _iso(card.get("started")),

@@ -9,6 +9,7 @@ _FIRST = (
     """create table run (
     key text primary key,            -- names model, data, method and seed
     base text not null,              -- the subject that the run is compared with
+    group_name text not null,        -- the group that it was started in; it may be a member of others
     label text not null,             -- for people
     model text not null,
     data text not null,

@@ -22,13 +22,13 @@ class Pair:
     tuned: str | None
 
 
-def summaries(store: Store, *, run: str, base: str, measures: Collection[str]) -> dict[str, float]:
+def summaries(store: Store, *, run: str, base: str, measures: Collection[str] | None) -> dict[str, float]:
     """The scores of base and tuned under these measures: `base/<evaluator>/<score>`, `tuned/<evaluator>/<score>`.
 
-    A score that has no value is left out. `run == base`: the base alone.
+    None: under all. A score that has no value is left out. `run == base`: the base alone.
     """
     arms = {run: "tuned"} | {base: "base"}
-    found = store.scores(list(arms), list(measures))
+    found = store.scores(list(arms), None if measures is None else list(measures))
     return {f"{arms[row.subject]}/{row.evaluator}/{row.name}": row.value for row in found if row.value is not None}
 
 

@@ -89,10 +89,10 @@ class EvaluationRow:
 
 
 def runs(connection: sqlite3.Connection, outputs: Path, group: str | None) -> list[RunRow]:
-    """All runs, or those of a group, the oldest first."""
+    """All runs, or those of a group, the oldest first. A run joins its group when it is scored, and is of it before."""
     rows = connection.execute(
         "select r.*, (select json_group_array(group_name) from member where run = r.key) as groups from run r"
-        " where ?1 is null or r.key in (select run from member where group_name = ?1)"
+        " where ?1 is null or r.group_name = ?1 or r.key in (select run from member where group_name = ?1)"
         " order by r.started, r.label, r.key",
         [group],
     )
@@ -139,8 +139,11 @@ def members(connection: sqlite3.Connection, group: str) -> list[Member]:
 
 
 def groups(connection: sqlite3.Connection) -> dict[str, int]:
-    """The groups and how many members each has, by name."""
-    asked = connection.execute("select group_name, count(*) from member group by group_name order by group_name")
+    """The groups and how many runs (and bases alone) each has, by name."""
+    asked = connection.execute(
+        "select group_name, count(*) from (select group_name, run from member"
+        " union select group_name, key from run where group_name != '') group by group_name order by group_name"
+    )
     return dict(asked.fetchall())
 
 
@@ -242,8 +245,10 @@ def _named(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
 
 
 def _run(row: dict[str, Any], outputs: Path) -> RunRow:
+    own = row.pop("group_name")
+    groups = sorted({*json.loads(row["groups"]), *([own] if own else [])})
     read = {name: json.loads(row[name]) for name in ("report", "config")}
-    return RunRow(**row | read | {"folder": outputs / row["folder"], "groups": tuple(json.loads(row["groups"]))})
+    return RunRow(**row | read | {"folder": outputs / row["folder"], "groups": tuple(groups)})
 
 
 def _array(text: str, num_samples: int) -> NDArray[np.float64]:

@@ -124,7 +124,7 @@ class Store:
             return questions.members(connection, group)
 
     def groups(self) -> dict[str, int]:
-        """The groups and how many members each has."""
+        """The groups and how many runs each has."""
         with self._database.reading() as connection:
             return questions.groups(connection)
 

@@ -1,14 +1,11 @@
 """Compare what a group's runs scored: with their base, and with one another."""
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import combinations
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,11 +18,10 @@ from finetune_lab.maths.compare import Arm, Difference, Question, compare_many
 from finetune_lab.once import write_atomically
 from finetune_lab.plugin import plugin
 from finetune_lab.provenance import here
-from finetune_lab.text.tables import difference_table, method_lines, printable, shared_caveats
+from finetune_lab.text.tables import csv_of, difference_table, method_lines, plain, printable, shared_caveats
 
 IDENTITY = ("model", "data", "method")  # the parts of a config in which two arms can differ; the seed makes no arm
 MOST_ARMS = 6  # of one base that are all compared with one another: 15 pairs
-NESTED = ("effects", "other_p_values", "caveats")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +92,7 @@ class Compare:
 
     def _print(self, text: str, found: list[Difference], left_out: list[str]) -> None:
         if self.format != "table":
-            print(text if self.format == "json" else table_of(found), end="")
+            print(text if self.format == "json" else csv_of(found), end="")
             return
         console = Console(highlight=False)
         sections: dict[tuple[str, str], list[Difference]] = defaultdict(list)
@@ -116,7 +112,7 @@ class Compare:
 
     def _write(self, folder: Path, text: str, found: list[Difference]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in (("comparison.json", text), ("comparison.csv", table_of(found))):
+        for name, content in (("comparison.json", text), ("comparison.csv", csv_of(found))):
             write_atomically(folder / name, content)
             if self.format == "table":
                 print(folder / name)
@@ -283,25 +279,3 @@ def unfinished(lab: Lab) -> list[str]:
         for row in lab.store.runs()
         if row.config.get("group") == lab.group and row.key not in members and row.status != "done"
     ]
-
-
-def table_of(found: Sequence[Difference]) -> str:
-    """All differences as CSV: one line each, the headline effect size, caveats in one cell."""
-    names = [name for name in Difference.__dataclass_fields__ if name not in NESTED]
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([*names, "effect", "effect_value", "effect_low", "effect_high", "caveats"])
-    for one in found:
-        effect = [one.effect.name, one.effect.value, one.effect.low, one.effect.high] if one.effect else [None] * 4
-        row = [*(getattr(one, name) for name in names), *effect, "; ".join(one.caveats)]
-        writer.writerow(plain(row))
-    return lines.getvalue()
-
-
-def plain(node: Any) -> Any:
-    """The same value as JSON can hold it: no NaN, no tuple."""
-    if isinstance(node, Mapping):
-        return {key: plain(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [plain(value) for value in node]
-    return None if isinstance(node, float) and not isfinite(node) else node

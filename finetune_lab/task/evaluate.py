@@ -27,6 +27,6 @@ class Evaluate:
 
     def _artifacts(self, lab: Lab) -> list[Artifact]:
         tuned = lab.artifact
-        if self.which != "base" and read_note(tuned.folder) is None:
+        if self.which != "base" and read_note(tuned.place) is None:
             raise WorldError(f"nothing is trained at {tuned.folder}; run the same line with task=run first")
         return {"base": [lab.base], "tuned": [tuned], "both": [lab.base, tuned]}[self.which]

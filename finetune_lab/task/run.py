@@ -26,7 +26,7 @@ class Run:
             self._plan(lab)
             return
         lab.check()
-        with lab.tracker.session(lab.card, lab.artifact.folder) as session:
+        with lab.tracker.session(lab.card, lab.artifact.place) as session:
             base = lab.evaluate(lab.base, session)
             artifact = lab.train(session)
             tuned = lab.evaluate(artifact, session)
@@ -39,8 +39,10 @@ class Run:
                 name=score.name,
                 statistic=score.statistic,
                 higher_is_better=score.higher_is_better,
-                reference=Arm(label="base", runs=(base[evaluator],), trained=False, values=(_value(base[evaluator], score.name),)),
-                candidate=Arm(label="tuned", runs=(tuned[evaluator],), values=(score.value,)),
+                reference=Arm(
+                    label="base", seeds=(base[evaluator],), trained=False, values=(_value(base[evaluator], score.name),)
+                ),
+                candidate=Arm(label="tuned", seeds=(tuned[evaluator],), values=(score.value,)),
                 unit=score.unit,
                 evaluator=evaluator,
             )
@@ -65,7 +67,7 @@ class Run:
     @staticmethod
     def _plan(lab: Lab) -> None:
         """Say what would be kept and what made, without making it."""
-        places = {"data": lab.data_folder, "train": lab.artifact.folder}
+        places = {"data": lab.data_folder, "train": lab.artifact.place}
         if read_note(lab.data_folder):
             for name, measure in lab.measures.items():
                 for artifact in (lab.base, lab.artifact):

@@ -14,6 +14,6 @@ class Train:
 
     def execute(self, lab: Lab) -> None:
         lab.check()
-        with lab.tracker.session(lab.card, lab.artifact.folder) as session:
+        with lab.tracker.session(lab.card, lab.artifact.place) as session:
             artifact = lab.train(session)
         log.info("trained   %s", artifact.folder)

@@ -1,7 +1,11 @@
 """Tables for people, in 80 columns. Labels come from configs and are shown as they are, never as markup."""
 
-from collections.abc import Sequence
-from typing import Protocol
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any, Protocol
 
 from rich import box
 from rich.table import Table
@@ -127,10 +131,43 @@ def _title(rows: Sequence[Compared]) -> Text | None:
     if not rows:
         return None
     row = rows[0]
-    seeds = (
-        "" if row.num_seeds == row.num_reference_seeds == 1 else f", {row.num_reference_seeds} × {row.num_seeds} seeds"
-    )
+    many = f"{row.num_reference_seeds} × {row.num_seeds}" if row.num_reference_seeds > 1 else f"{row.num_seeds}"
+    seeds = f", {many} seeds" if max(row.num_reference_seeds, row.num_seeds) > 1 else ""
     pairs = sorted({other.num_pairs for other in rows})
     counted = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
     title = f"{printable(row.reference_label)} → {printable(row.candidate_label)}  ({counted} pairs{seeds})"
     return Text(title, style="bold")
+
+
+def csv_of(rows: Sequence[Any]) -> str:
+    """Frozen records as CSV, one line each; records and tuples in a field become columns and cells of their own.
+
+    The first of several effects stands for them; sentences share a cell.
+    """
+    lines = io.StringIO()
+    flat = [_flat(asdict(row)) for row in rows]
+    writer = csv.DictWriter(lines, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return lines.getvalue()
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, value in plain(row).items():
+        if name == "effects":
+            cells |= {f"effect_{key}": item for key, item in (value[0] if value else {}).items()}
+        elif isinstance(value, dict):
+            cells |= {f"{key} {name}": item for key, item in value.items()}
+        else:
+            cells[name] = "; ".join(value) if isinstance(value, list) else value
+    return cells
+
+
+def plain(node: Any) -> Any:
+    """The same value as JSON can hold it: no NaN, no tuple."""
+    if isinstance(node, Mapping):
+        return {key: plain(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [plain(value) for value in node]
+    return None if isinstance(node, float) and not isfinite(node) else node

@@ -91,21 +91,27 @@ class _Run:
         self._guarded(send)
 
     def finish(self, exit_code: int) -> None:
+        """End the run at W&B; one that has failed on the way is ended all the same, so that it does not stay open."""
         if self._run is not None:
-            run, self._run, self._silent = self._run, None, False
-            self._guarded(lambda _: run.finish(exit_code=exit_code), opened=False)
+            self._tried(lambda: self._run.finish(exit_code=exit_code))
         self._silent = True
 
-    def _guarded(self, act: Callable[[Any], None], *, opened: bool = True) -> None:
-        if self._silent:
-            return
-        try:
-            if opened and self._run is None:
+    def _guarded(self, act: Callable[[Any], None]) -> None:
+        def opened_and_done() -> None:
+            if self._run is None:
                 self._run = _open(self._tracker, self._card, self._outputs)
             act(self._run)
+
+        if not self._silent:
+            self._tried(opened_and_done)
+
+    def _tried(self, act: Callable[[], None]) -> None:
+        try:
+            act()
         except Exception as error:  # whatever it is, a mirror must not end a training
+            told = logging.DEBUG if self._silent else logging.WARNING
+            log.log(told, "W&B has failed (%s); the run goes on, and task=sync sends it later", _short(error))
             self._silent = True
-            log.warning("W&B has failed (%s); the run goes on, and task=sync sends it later", _short(error))
 
 
 def has_key() -> bool:

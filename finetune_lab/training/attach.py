@@ -16,7 +16,9 @@ def attach(module: Any, config: Any) -> Any:
     last_parts = {name.rpartition(".")[2] for name, _ in module.named_modules()}
     absent = [name for name in config.target_modules if name not in last_parts]
     if absent:
-        layers = sorted({name.rpartition(".")[2] for name, layer in module.named_modules() if hasattr(layer, "in_features")})
+        layers = sorted(
+            {name.rpartition(".")[2] for name, layer in module.named_modules() if hasattr(layer, "in_features")}
+        )
         raise ConfigError(
             f"model.projections: {', '.join(sorted(absent))} matches no layer of this model; it has: {', '.join(layers)}"
         )

@@ -71,9 +71,7 @@ def _trained(
 ) -> TrainingReport:
     steps = schedule.num_steps(len(encoded.train))
     lengths = [len(row.ids) for row in encoded.train]
-    order = row_order(
-        lengths, batch_size=schedule.batch_size, num_batches=steps * schedule.accumulation, seed=job.seed
-    )
+    order = row_order(lengths, batch_size=schedule.batch_size, num_batches=steps * schedule.accumulation, seed=job.seed)
     per_step = schedule.batch_size * schedule.accumulation
     tokens = _running(order, [sum(row.targets) for row in encoded.train], per_step)
     segments, memory = Segments(job.folder), PeakMemory(job.runtime.resolved_device())

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -17,10 +18,8 @@ class PeakMemory:
 
             torch.cuda.reset_peak_memory_stats()
         elif _RESET.exists():
-            try:
+            with suppress(OSError):
                 _RESET.write_text("5")  # the kernel then counts the peak from here on
-            except OSError:
-                pass
         self._before = 0 if self._cuda else _resident("VmRSS")
 
     def read(self) -> int:

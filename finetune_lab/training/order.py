@@ -1,4 +1,4 @@
-"""The order of the rows: a pure function of lengths, seed and steps, so that a resumed training sees what it would have."""
+"""The order of the rows: a pure function of lengths, seed and steps, so a resumed training sees what it would have."""
 
 from collections.abc import Iterator, Sequence
 from random import Random

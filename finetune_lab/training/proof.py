@@ -4,7 +4,7 @@ The commonest silent failures of fine-tuning are a wrong label mask, a template 
 a second BOS, and an end token that is never learned. Each is checked on every row here; a failure stops the run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,7 +56,9 @@ class Proof:
         """Three lines for people."""
         shares = ", ".join(f"{100 * share:.0f} % of {name}" for name, share in self.supervised_share.items())
         lost = sum(self.num_too_long.values())
-        left_out = f"; {lost} rows over the length left out ({sum(self.num_tokens_lost.values())} tokens)" if lost else ""
+        left_out = (
+            f"; {lost} rows over the length left out ({sum(self.num_tokens_lost.values())} tokens)" if lost else ""
+        )
         bos = f"one {self.bos} in front" if self.bos else "no BOS, as the tokenizer has it"
         return [
             f"proof    learned tokens: {shares}{left_out}",
@@ -65,7 +67,7 @@ class Proof:
         ]
 
 
-def prove(chat: Chat, samples: dict[str, Sequence[Sample]], rows: dict[str, Rows]) -> Proof:
+def prove(chat: Chat, samples: Mapping[str, Sequence[Sample]], rows: Mapping[str, Rows]) -> Proof:
     """Check every row of every split; raises DataError naming the row and what is wrong with it."""
     ends: set[int] = set()
     for name, split in rows.items():
@@ -104,7 +106,7 @@ def _check(chat: Chat, sample: Sample, tokens: Tokens) -> int:
     if list(tokens.ids[: len(prompt)]) != prompt or not tokens.targets[len(prompt)]:
         raise DataError(
             f"row {sample.id}: the tokens before the answer differ between training and use; "
-            "the chat template opens an answer in another way than it writes one (model.template, model.template_options)"
+            "the chat template opens an answer otherwise than it writes one (model.template, model.template_options)"
         )
     return tokens.ids[last]
 

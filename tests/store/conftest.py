@@ -1,7 +1,6 @@
 """Small output folders, written by hand as the stages would write them."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,24 +72,25 @@ class Outputs:
     def evaluation(self, subject: str = "aaa111", *, found: Evaluation | None = None, measure: str = "m1") -> Path:
         folder = self.root / "evals" / f"perplexity-{measure}" / subject
         folder.mkdir(parents=True, exist_ok=True)
-        note = write_evaluation(folder, found or evaluation())
+        note = write_evaluation(folder, found or self.found())
         whose = {"kind": "evaluation", "evaluator": "perplexity", "measure": measure, "subject": subject}
         return self.note(folder, **whose, **note, seconds=2.0)
 
-
-def evaluation(value: float | None = 4.0, samples: tuple[str, ...] = ("s0", "s1", "s2"), **more: Any) -> Evaluation:
-    num = len(samples)
-    score = Score(
-        name="perplexity",
-        value=value,
-        higher_is_better=False,
-        statistic=Statistic(kind="ratio", of="nll", per="tokens", transform="exp"),
-        unit="",
-    )
-    columns = {"nll": [1.5, None, 0.1][:num] + [1.0] * (num - 3), "tokens": [3.0] * num}
-    values = {"clusters": tuple(f"c-{name}" for name in samples), "columns": columns, "scores": (score,)}
-    values |= {"details": tuple({"note": name} for name in samples), "counts": {"unscored": 1}, "files": ()}
-    return Evaluation(samples=samples, **values | more)
+    @staticmethod
+    def found(value: float | None = 4.0, samples: tuple[str, ...] = ("s0", "s1", "s2"), **more: Any) -> Evaluation:
+        """An evaluation of these samples with the columns nll, where the second is unscored, and tokens."""
+        num = len(samples)
+        score = Score(
+            name="perplexity",
+            value=value,
+            higher_is_better=False,
+            statistic=Statistic(kind="ratio", of="nll", per="tokens", transform="exp"),
+            unit="",
+        )
+        columns = {"nll": [1.5, None, 0.1][:num] + [1.0] * (num - 3), "tokens": [3.0] * num}
+        values = {"clusters": tuple(f"c-{name}" for name in samples), "columns": columns, "scores": (score,)}
+        values |= {"details": tuple({"note": name} for name in samples), "counts": {"unscored": 1}, "files": ()}
+        return Evaluation(samples=samples, **values | more)
 
 
 @pytest.fixture
@@ -103,6 +103,3 @@ def store(outputs: Outputs):
     found = Store(outputs.root / "lab.sqlite")
     yield found
     found.close()
-
-
-__all__ = ["Outputs", "asdict", "evaluation"]
