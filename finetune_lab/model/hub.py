@@ -37,6 +37,7 @@ class Hub:
             "repo": self.repo,
             "commit": self.commit(),
             "quantization": self.quantization,
+            "projections": self.projections,
             "template": template_text(self.template),
             "template_options": self.template_options,
         }

@@ -26,7 +26,12 @@ class Local:
         """The content of the folder, not its place."""
         self._check_folder()
         weights = digest_of_files([*sorted(self.path.glob("*.safetensors")), self.path / "config.json"], self.path)
-        return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
+        return {
+            "weights": weights,
+            "tokenizer": self.tokenizer_digest(),
+            "quantization": self.quantization,
+            "projections": self.projections,
+        }
 
     def tokenizer_digest(self) -> str:
         self._check_folder()

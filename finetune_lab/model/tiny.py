@@ -21,7 +21,12 @@ class Tiny:
 
     def identity(self) -> dict[str, Any]:
         weights = digest_of_files([*sorted(ASSETS.glob("*.safetensors")), ASSETS / "config.json"], ASSETS)
-        return {"weights": weights, "tokenizer": self.tokenizer_digest(), "quantization": self.quantization}
+        return {
+            "weights": weights,
+            "tokenizer": self.tokenizer_digest(),
+            "quantization": self.quantization,
+            "projections": self.projections,
+        }
 
     def tokenizer_digest(self) -> str:
         return digest_of_files(sorted(ASSETS.glob("*token*.json")) + sorted(ASSETS.glob("*.jinja")), ASSETS)
