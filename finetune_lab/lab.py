@@ -265,21 +265,21 @@ class Lab:
         self.store.index_answers(folder)
         return read_answers(folder, rows)
 
-    def evaluate(self, artifact: Artifact, session: Session | None = None) -> dict[str, Evaluation]:
+    def evaluate(self, artifact: Artifact) -> dict[str, Evaluation]:
         """Score `artifact` with every evaluator; its model is loaded only if one of the scores is missing."""
-        return {name: self._evaluate(name, artifact, session) for name in self.evaluators}
+        return {name: self._evaluate(name, artifact) for name in self.evaluators}
 
-    def _evaluate(self, name: str, artifact: Artifact, session: Session | None) -> Evaluation:
-        measure = self.measures[name]
-        folder = self.outputs / "evals" / f"{name}-{measure}" / artifact.key
+    def evaluation_folder(self, name: str, artifact: Artifact) -> Path:
+        """Where the evaluation of an artifact is, or will be."""
+        return self.outputs / "evals" / f"{name}-{self.measures[name]}" / artifact.key
+
+    def _evaluate(self, name: str, artifact: Artifact) -> Evaluation:
+        measure, folder = self.measures[name], self.evaluation_folder(name, artifact)
 
         def make(place: Path) -> dict[str, Any]:
             made = {"kind": "evaluation", "evaluator": name, "measure": measure, "subject": artifact.key}
             started = time.monotonic()
             evaluation = self._score(name, artifact, place)
-            if session is not None:
-                arm = "tuned" if artifact.maker else "base"
-                session.summarise({f"{arm}/{name}/{s.name}": s.value for s in evaluation.scores if s.value is not None})
             return made | write_evaluation(place, evaluation) | {"seconds": time.monotonic() - started}
 
         once(folder, make, fresh="eval" in self.fresh)

@@ -43,6 +43,9 @@ class LanguageModel(Protocol):
     def generate(self, prompts: Mapping[str, Sequence[Message]], decoding: Decoding) -> Iterator[Answer]:
         """Answer every prompt (sample id -> turns); yields as they are done, in any order."""
 
+    def hidden(self, prompts: Mapping[str, Sequence[Message]], pooling: Any) -> Any:
+        """Pooled states of every prompt: a float32 tensor [prompts, 1 + layers, width]; layer 0 are the embeddings."""
+
 
 class Runtime(Protocol):
     """How the work is done on this machine; nothing here changes a number, so none of it is identity."""

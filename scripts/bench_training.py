@@ -25,10 +25,10 @@ PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 @dataclass
 class Watch:
-    """Seconds from the start of a training loop to the end of its last step."""
+    """Wall and processor seconds from the start of a training loop to the end of its last step."""
 
-    started: float = 0.0
-    ended: float = 0.0
+    started: tuple[float, float] = (0.0, 0.0)
+    ended: tuple[float, float] = (0.0, 0.0)
 
     def callback(self) -> Any:
         from transformers import TrainerCallback
@@ -37,16 +37,16 @@ class Watch:
 
         class Callback(TrainerCallback):
             def on_train_begin(self, *_: Any, **__: Any) -> None:
-                watch.started = time.perf_counter()
+                watch.started = time.perf_counter(), time.process_time()
 
             def on_step_end(self, *_: Any, **__: Any) -> None:
-                watch.ended = time.perf_counter()
+                watch.ended = time.perf_counter(), time.process_time()
 
         return Callback()
 
-    @property
-    def seconds(self) -> float:
-        return self.ended - self.started
+    def read(self) -> dict[str, float]:
+        wall, processor = (after - before for before, after in zip(self.started, self.ended, strict=True))
+        return {"seconds": wall, "processor": processor}
 
 
 @dataclass
@@ -103,7 +103,7 @@ def ours(case: str, model: Path, folder: Path, seed: int, steps: int) -> dict[st
         listen=lambda step, metrics: None,
     )
     done = method.train(job)
-    return {"seconds": watch.seconds, "targets": done.num_target_tokens, "adapter": str(folder / "adapter")}
+    return watch.read() | {"targets": done.num_target_tokens, "adapter": str(folder / "adapter")}
 
 
 def trl(case: str, model: Path, folder: Path, seed: int, steps: int, packing: bool = False) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def trl(case: str, model: Path, folder: Path, seed: int, steps: int, packing: bo
     trainer.train()
     trainer.save_model(str(folder / "adapter"))
     share = 1 if packing else BATCH * steps / ROWS
-    return {"seconds": watch.seconds, "targets": targets * share, "adapter": str(folder / "adapter")}
+    return watch.read() | {"targets": targets * share, "adapter": str(folder / "adapter")}
 
 
 def packed(*positional: Any) -> dict[str, Any]:

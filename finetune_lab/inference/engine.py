@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune_lab.inference.batching import batches
+from finetune_lab.inference.hidden import POOLS, Pool, pooled_states
 from finetune_lab.inference.sampling import RowSampler
 from finetune_lab.inference.targets import TargetLogits
 from finetune_lab.progress import track
@@ -94,6 +95,18 @@ class Engine:
             Nll(sample=row.sample, sum_nats=total, num_tokens=count)
             for row, total, count in zip(rows, sums, counts, strict=True)
         ]
+
+    def hidden(self, prompts: Mapping[str, Sequence[Message]], pooling: str | Pool) -> Tensor:
+        """Pooled states of every prompt: float32 [prompts, 1 + layers, width] on the CPU, in the order of `prompts`."""
+        coded = [self.chat.prompt(turns) for turns in prompts.values()]
+        groups = list(batches([len(row) for row in coded], max_rows=self._max_rows, max_tokens=self._max_tokens))
+        pool = POOLS[pooling] if isinstance(pooling, str) else pooling
+        parts = [
+            pooled_states(self.module, [coded[n] for n in group], self.device, pool)
+            for group in track(groups, "states")
+        ]
+        order = torch.tensor([number for group in groups for number in group])
+        return torch.cat(parts)[order.argsort()]
 
     def generate(self, prompts: Mapping[str, Sequence[Message]], decoding: Decoding) -> Iterator[Answer]:
         """Answer every prompt; batches go from long prompts to short ones, and halve when memory runs out."""

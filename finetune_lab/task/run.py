@@ -1,6 +1,8 @@
 """The whole experiment: score the base, train, score what came out, and say what the difference is worth."""
 
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
@@ -8,10 +10,13 @@ from finetune_lab.lab import Lab
 from finetune_lab.maths.compare import Arm, Difference, Question, compare_many
 from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
+from finetune_lab.protocols import Session
 from finetune_lab.records import Artifact, Evaluation
+from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, summaries, table_rows
 from finetune_lab.text.tables import caveat_lines, difference_table
 
 log = logging.getLogger(__name__)
+_MAX_TRACKED_ROWS = 64  # of the table of samples; all of them are in the store
 
 
 @plugin
@@ -26,12 +31,35 @@ class Run:
             self._plan(lab)
             return
         lab.check()
+        before = list(self._missing(lab))
         with lab.tracker.session(lab.card, lab.artifact.place) as session:
-            base = lab.evaluate(lab.base, session)
+            base = lab.evaluate(lab.base)
             artifact = lab.train(session)
-            tuned = lab.evaluate(artifact, session)
-        lab.join(artifact)
+            tuned = lab.evaluate(artifact)
+            lab.join(artifact)
+            if before:  # a line whose work is all kept opens no tracker
+                self._tell(lab, session)
         self._show(lab, artifact, self._differences(base, tuned))
+
+    @staticmethod
+    def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
+        """What a run consists of, and where each piece of it is or will be."""
+        yield "train", lab.artifact.place
+        for name in lab.evaluators:
+            for artifact in (lab.base, lab.artifact):
+                yield f"eval {name} {artifact.label}", lab.evaluation_folder(name, artifact)
+
+    def _missing(self, lab: Lab) -> Iterator[str]:
+        return (what for what, folder in self._places(lab) if lab.fresh or read_note(folder) is None)
+
+    @staticmethod
+    def _tell(lab: Lab, session: Session) -> None:
+        """Scores of base and tuned under the names that all arms share, and their answers side by side."""
+        run, base = lab.artifact.key, lab.base.key
+        session.summarise(summaries(lab.store, run=run, base=base, measures=list(lab.measures.values())))
+        texts = pairs(lab.store, run=run, base=base, max_rows=_MAX_TRACKED_ROWS)
+        if texts:
+            session.table(TABLE, TABLE_COLUMNS, table_rows(texts))
 
     def _differences(self, base: dict[str, Evaluation], tuned: dict[str, Evaluation]) -> list[Difference]:
         questions = [
@@ -59,22 +87,20 @@ class Run:
         for line in caveat_lines(differences):
             console.print(line, markup=False)
         log.info("adapter   %s", artifact.folder)
-        for name, measure in lab.measures.items():
-            log.info("samples   %s", lab.outputs / "evals" / f"{name}-{measure}" / artifact.key)
+        for name in lab.evaluators:
+            log.info("samples   %s", lab.evaluation_folder(name, artifact))
         log.info("store     %s", lab.outputs / "lab.sqlite")
         log.info("next      python -m finetune_lab task=compare group=%s", lab.group)
 
-    @staticmethod
-    def _plan(lab: Lab) -> None:
+    def _plan(self, lab: Lab) -> None:
         """Say what would be kept and what made, without making it."""
-        places = {"data": lab.data_folder, "train": lab.artifact.place}
+        places = [("data", lab.data_folder)]
         if read_note(lab.data_folder):
-            for name, measure in lab.measures.items():
-                for artifact in (lab.base, lab.artifact):
-                    places[f"eval {name} {artifact.label}"] = lab.outputs / "evals" / f"{name}-{measure}" / artifact.key
+            places += self._places(lab)
         else:
-            log.info("the keys of the evaluations are known once the data is prepared")
-        for what, folder in places.items():
+            places.append(("train", lab.artifact.place))
+            log.info("the keys of the evaluations are known once the data is prepared (task=prepare)")
+        for what, folder in places:
             log.info("%s  %-28s %s", "kept    " if read_note(folder) else "to make ", what, folder)
 
 

@@ -7,7 +7,7 @@ takes the tokens that changed. Where the two differ, a template or tokenizer doe
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -16,6 +16,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.records import Message, Sample, Tokens
 
 _MARK = "\u2e3a{}\u2e3a"  # not in any text of ours, and no template looks for it
+_SPACE_TOKENS = ("\u2581", "\u0120")  # a space of its own, as SentencePiece and byte-level tokenizers spell it
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Chat:
             tokens, prompt = self.conversation(row), self.prompt(row.prompt)
         except (DataError, WorldError):
             return False
-        return list(tokens.ids[: len(prompt)]) == prompt and not any(tokens.targets[: len(prompt)])
+        learned = tokens.targets[len(prompt) : len(prompt) + 1]
+        return list(tokens.ids[: len(prompt)]) == prompt and not any(tokens.targets[: len(prompt)]) and any(learned)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens that a model is given to answer `messages`: what training puts before the answer, exactly."""
@@ -73,7 +75,8 @@ class Chat:
         ids, offsets = self._encode(text)
         targets = [False] * len(ids)
         number = 0
-        for span in spans:
+        for turn, span in zip(self._answers(sample), spans, strict=True):
+            span = self._opened(span, text, sample.messages[:turn])
             while number < len(ids) and offsets[number][1] <= span.start:
                 number += 1
             while number < len(ids) and offsets[number][0] < span.stop:
@@ -94,6 +97,7 @@ class Chat:
             start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, other, strict=False)))
             behind = zip(reversed(ids[start:]), reversed(other[start:]), strict=False)
             stop = len(ids) - sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], behind))
+            start -= self._opens_with_space(ids, start, sample.messages[:number])
             end = next((n for n in range(stop, len(ids)) if ids[n] in self.special), len(ids) - 1)
             targets[start : end + 1] = [True] * (end + 1 - start)
         return tuple(targets)
@@ -163,6 +167,19 @@ class Chat:
         bos = self.tokenizer.bos_token
         return bos is not None and self.render([{"role": "user", "content": "a"}]).startswith(bos)
 
+    def _opened(self, span: Span, text: str, before: Sequence[Message]) -> Span:
+        """Begin `span` where the prompt ends: a space that the template puts before an answer is the model's to write."""
+        spaced = before and text[span.start - 1 : span.start] == " "
+        if spaced and text[: span.start - 1] == self.render(before, answering=True):
+            return replace(span, start=span.start - 1)
+        return span
+
+    def _opens_with_space(self, ids: list[int], start: int, before: Sequence[Message]) -> bool:
+        """Whether the token before `start` is a space of its own that is not the prompt's."""
+        if not before or self.tokenizer.convert_ids_to_tokens(ids[start - 1]) not in _SPACE_TOKENS:
+            return False
+        return ids[: start - 1] == self.prompt(before)
+
     @staticmethod
     def _answers(sample: Sample) -> list[int]:
         return [n for n, message in enumerate(sample.messages) if message["role"] == "assistant"]
@@ -197,7 +214,12 @@ class Chat:
                 behind = pieces[number + 1]
                 end = self._end_token(behind)
                 if not end and number + 2 == len(pieces) and self.tokenizer.eos_token:
-                    pieces[number + 1] = end = behind.rstrip() + self.tokenizer.eos_token
+                    if behind.strip():  # it would be learned as text, and written out in use
+                        raise DataError(
+                            f"row {sample.id}: the chat template ends an answer with {behind.strip()[:40]!r}, which is no "
+                            "control token of this tokenizer; choose another template (model.template)"
+                        )
+                    pieces[number + 1] = end = self.tokenizer.eos_token
                 if not end:
                     raise DataError(f"row {sample.id}: the chat template does not end the assistant's turn {number}")
                 spans.append(Span(place, place + len(piece), place + len(piece) + len(end)))

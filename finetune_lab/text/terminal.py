@@ -11,7 +11,8 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 def printable(text: str) -> str:
     r"""Return `text` for a rich console: control characters become visible (`\x1b`), and markup is escaped.
 
-    It may stand between tags of our own. What is printed can then neither colour, move, overwrite nor hide anything. Tabs and newlines stay.
+    It may stand between tags of our own. What is printed can then neither colour, move, overwrite nor hide
+    anything. Tabs and newlines stay.
     """
     shown = _UNSAFE.sub(lambda match: _name(ord(match.group())), text)
     return escape(shown)

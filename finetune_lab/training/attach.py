@@ -20,6 +20,7 @@ def attach(module: Any, config: Any) -> Any:
             {name.rpartition(".")[2] for name, layer in module.named_modules() if hasattr(layer, "in_features")}
         )
         raise ConfigError(
-            f"model.projections: {', '.join(sorted(absent))} matches no layer of this model; it has: {', '.join(layers)}"
+            f"model.projections: {', '.join(sorted(absent))} matches no layer of this model; "
+            f"it has: {', '.join(layers)}"
         )
     return get_peft_model(module, config, autocast_adapter_dtype=True)
