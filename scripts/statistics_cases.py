@@ -131,8 +131,8 @@ def draw_ratio(
 
 @lru_cache
 def level_of_ratio(shift: float, cluster_size: int) -> float:
-    """The population's nats per token, from ten million samples."""
-    generator, num = np.random.default_rng(12345), 10_000_000
+    """The population's nats per token, from four million samples."""
+    generator, num = np.random.default_rng(12345), 4_000_000
     hardness = generator.gamma(16, 1 / 16, size=num)
     tokens = np.clip(np.round(generator.lognormal(4, 0.7, size=num) / hardness), 5, 400)
     return float((2.0 * hardness * tokens).sum() / tokens.sum()) + shift

@@ -19,10 +19,11 @@ import numpy as np
 from finetune_lab.maths import caveats
 from finetune_lab.maths.effect import Effect
 from finetune_lab.maths.estimate import estimate
-from finetune_lab.maths.inference import Finding, is_pass_fail, pass_fail, resampled, student
+from finetune_lab.maths.inference import Finding, is_pass_fail, resampled, student
 from finetune_lab.maths.multiplicity import benjamini_hochberg, holm
 from finetune_lab.maths.pairing import Arm, Pairs, SampleColumns, pair, scored_values
 from finetune_lab.maths.power import detectable
+from finetune_lab.maths.rates import pass_fail
 from finetune_lab.maths.resampling import RESAMPLES
 from finetune_lab.maths.sharing import Shared, share
 from finetune_lab.maths.unpaired import NOTHING, unpaired

@@ -1,28 +1,23 @@
 """Interval, test and effect sizes of one estimated difference: which method fits which score.
 
-p₁, p₀ pass rates of candidate and reference, t a Student quantile, V variances (see estimate.py).
+B resamples, G clusters, t a Student quantile; pass rates are in rates.py.
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite, isnan, nan, sqrt
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune_lab.maths.effect import Effect, d_av, risk_difference, standardised
+from finetune_lab.maths.effect import Effect, d_av, standardised
 from finetune_lab.maths.estimate import Estimate, transformed
 from finetune_lab.maths.intervals import (
-    UNKNOWN,
     Interval,
     around,
-    newcombe_paired,
-    newcombe_rates,
-    normal_quantile,
-    t_quantile,
 )
 from finetune_lab.maths.pairing import Pairs
 from finetune_lab.maths.resampling import bca_interval, expanded
-from finetune_lab.maths.tests import Test, mcnemar, paired_t, permutation_p, t_test
+from finetune_lab.maths.tests import Test, paired_t, permutation_p, t_test
 from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
@@ -93,72 +88,6 @@ def swap_test(statistic: Statistic, sums: Floats, flipped: Floats, *, num: int, 
     observed = float(differences(statistic, sums.sum(axis=0)))
     p_value = permutation_p(observed, differences(statistic, swapped), exact=exact)
     return Test(name="sign flip", p_value=p_value, statistic=observed, num=num, exact=exact)
-
-
-def pass_fail(statistic: Statistic, pairs: Pairs, found: Estimate, swap: Test | None, confidence: float) -> Finding:
-    """Pass rates: Newcombe's paired interval and exact McNemar; with clusters or seeds their effective counterparts."""
-    if has_one_seed(pairs) and not is_clustered(pairs):
-        interval, test = _plain_rates(pairs, confidence)
-        method, critical, degrees = "Newcombe", normal_quantile(confidence), inf
-    else:
-        degrees = found.noise.degrees if isfinite(found.noise.degrees) else pairs.num_clusters - 1.0
-        critical = t_quantile((1 + confidence) / 2, degrees) if degrees > 0 else nan
-        interval, method = _effective_rates(pairs, found, critical), "Newcombe, effective n"
-        test = swap if swap is not None else _inverted(pairs, found, degrees)
-    low, high = sorted((interval.low * statistic.scale, interval.high * statistic.scale))
-    error = found.error if found.error > 0 else (high - low) / (2 * critical)
-    effect = risk_difference(found.difference / statistic.scale, interval)
-    return Finding(
-        interval=Interval(low=low, high=high), method=method, test=test, error=error, degrees=degrees, effects=(effect,)
-    )
-
-
-def _plain_rates(pairs: Pairs, confidence: float) -> tuple[Interval, Test]:
-    reference, candidate = pairs.reference.of[0] == 1, pairs.candidate.of[0] == 1
-    both, gained = int(np.sum(candidate & reference)), int(np.sum(candidate & ~reference))
-    lost, neither = int(np.sum(~candidate & reference)), int(np.sum(~candidate & ~reference))
-    return newcombe_paired(both, gained, lost, neither, confidence=confidence), mcnemar(gained, lost)
-
-
-def _effective_rates(pairs: Pairs, found: Estimate, critical: float) -> Interval:
-    """Newcombe's interval for as many independent pairs as would be as noisy, widened by the seeds' variance.
-
-    n_eff = [p₁(1−p₁) + p₀(1−p₀) − 2(p₁₀ − p₁p₀)] / V_items, and the number of clusters where nothing varies; the
-    seeds join as (difference − end)² + t² V_seeds.
-    Source: Korn & Graubard (1998), Survey Methodology 24:193; adding: Zou & Donner (2008), Stat. Med. 27:1693.
-    """
-    if isnan(critical):
-        return UNKNOWN
-    rates = [side.of.mean(axis=0) for side in (pairs.candidate, pairs.reference)]
-    candidate, reference, joint = float(rates[0].mean()), float(rates[1].mean()), float(np.mean(rates[0] * rates[1]))
-    scale = found.difference / (candidate - reference) if candidate != reference else 1.0
-    items, seeds = found.noise.items_variance / scale**2, found.noise.seeds_variance / scale**2
-    spread = candidate * (1 - candidate) + reference * (1 - reference) - 2 * (joint - candidate * reference)
-    most = pairs.num_pairs * max(len(pairs.candidate.of), len(pairs.reference.of))
-    num = min(spread / items, most) if items > 0 and spread > 0 else pairs.num_clusters
-    plain = newcombe_rates(candidate, reference, joint, num=num, critical=critical)
-    difference = candidate - reference
-    low = difference - sqrt((difference - plain.low) ** 2 + critical**2 * seeds)
-    high = difference + sqrt((plain.high - difference) ** 2 + critical**2 * seeds)
-    return Interval(low=max(low, -1.0), high=min(high, 1.0))
-
-
-def _inverted(pairs: Pairs, found: Estimate, degrees: float) -> Test:
-    """The test that belongs to `_effective_rates`: the level at which its interval just reaches zero."""
-    name, difference = "inverted interval", found.difference
-    if not degrees > 0:
-        return Test(name=name, p_value=nan, statistic=nan, num=pairs.num_pairs, exact=False)
-
-    def excludes(critical: float) -> bool:
-        interval = _effective_rates(pairs, found, critical)
-        return interval.low > 0 or interval.high < 0
-
-    low, high = 0.0, 1e3
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if difference != 0 and excludes(middle) else (low, middle)
-    found_p = t_test(low, 1.0, degrees, name=name).p_value
-    return Test(name=name, p_value=found_p, statistic=low, num=pairs.num_pairs, exact=False)
 
 
 def bootstrapped(statistic: Statistic, sums: Floats, totals: Floats, confidence: float) -> Interval:

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import PositiveInt
 
 from finetune_lab.plugin import plugin
-from finetune_lab.training.rows import collate
 from finetune_lab.training.setting import Encoded, Setting
 
 
@@ -27,6 +26,8 @@ class Sft:
     def trainer(self, model: Any, arguments: Any, encoded: Encoded, order: list[int], **parts: Any) -> Any:
         """A Transformers trainer over the rows in `order`; `parts` are its optimizers and callbacks."""
         from transformers import Trainer
+
+        from finetune_lab.training.rows import collate  # imports torch, which a kept run does without
 
         return Trainer(
             model=model,

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.check_statistics import check, question
 from scripts.statistics_cases import Case, Drawn, draw_left_out, draw_mean, draw_rate, draw_ratio, draw_seeds
 
-NUM = 600
+NUM = 400
 
 
 def run(draw, num, shift=0.1, **settings):
