@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import describe, fingerprint
 from finetune_lab.inference.answers import read_answers, write_answers
 from finetune_lab.once import once, write_atomically
+from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
     DataSource,
     Evaluator,
@@ -30,7 +31,7 @@ from finetune_lab.protocols import (
     Tracker,
 )
 from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample
-from finetune_lab.store.folders import append_json_line, read_evaluation, read_json_lines, write_evaluation
+from finetune_lab.store.folders import append_json_line, read_evaluation, write_evaluation, write_member
 from finetune_lab.store.store import Store
 
 Stage = Literal["prepare", "train", "answer", "eval"]
@@ -67,6 +68,7 @@ class Lab:
     dry: bool
     fresh: frozenset[str]
     config: Mapping[str, Any]
+    renewed: set[Path] = field(default_factory=set)  # what this lab has made again because of `fresh`
 
     @classmethod
     def from_config(cls, config: DictConfig, choices: Mapping[str, str]) -> "tuple[Lab, Task]":
@@ -162,6 +164,13 @@ class Lab:
 
     # Stages
 
+    def _renews(self, stage: Stage, folder: Path) -> bool:
+        """Whether `folder` is to be made again: once for a lab, however many read it."""
+        if stage not in self.fresh or folder in self.renewed:
+            return False
+        self.renewed.add(folder)
+        return True
+
     @cached_property
     def dataset(self) -> dict[str, Any]:
         """The note of the prepared data: rows, digests and drops of every split."""
@@ -170,14 +179,14 @@ class Lab:
     def _prepare(self, data: DataSource, folder: Path, name: str) -> dict[str, Any]:
         key = folder.name.rpartition("-")[2]
         made = {"kind": "dataset", "key": key, "name": name}
-        note = once(folder, lambda place: made | data.prepare(place), fresh="prepare" in self.fresh)
+        note = once(folder, lambda place: made | data.prepare(place), fresh=self._renews("prepare", folder))
         self.store.index_dataset(folder)
         return note
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The prepared rows of a split of this experiment's data."""
         _ = self.dataset
-        return self._read(self.data_folder, name)
+        return read_split(self.data_folder, name)
 
     def rows(self, evaluator: Evaluator) -> tuple[Sample, ...]:
         """The rows that an evaluator scores: of the experiment's data, or of data of its own."""
@@ -188,16 +197,8 @@ class Lab:
             name = type(choice.data).__name__.lower()
             folder = self.outputs / "data" / f"{name}-{fingerprint(choice.data)}"
             self._prepare(choice.data, folder, name)
-            rows = self._read(folder, choice.split)
+            rows = read_split(folder, choice.split)
         return rows[: choice.max_rows]
-
-    @staticmethod
-    def _read(folder: Path, split: str) -> tuple[Sample, ...]:
-        path = folder / f"{split}.jsonl"
-        if not path.exists():
-            known = ", ".join(sorted(p.stem for p in folder.glob("*.jsonl")))
-            raise ConfigError(f"there is no split {split!r} in {folder}; it has: {known}")
-        return tuple(Sample.from_json(row) for row in read_json_lines(path))
 
     @cached_property
     def language_model(self) -> LanguageModel:
@@ -212,7 +213,7 @@ class Lab:
     def train(self, session: Session) -> Artifact:
         """Make this experiment's artifact, or find it; goes on from the last checkpoint of a killed run."""
         artifact, folder = self.artifact, self.artifact.place
-        once(folder, lambda place: self._train(place, session), fresh="train" in self.fresh)
+        once(folder, lambda place: self._train(place, session), fresh=self._renews("train", folder))
         self.store.index_run(folder)
         return artifact
 
@@ -260,7 +261,7 @@ class Lab:
             made = {"kind": "answers", "key": key, "subject": artifact.key, "decoding": asdict(decoding)}
             return made | write_answers(place, lambda: self.using(artifact), rows, decoding)
 
-        once(folder, make, fresh="answer" in self.fresh)
+        once(folder, make, fresh=self._renews("answer", folder))
         self.store.add_samples(rows)
         self.store.index_answers(folder)
         return read_answers(folder, rows)
@@ -282,7 +283,7 @@ class Lab:
             evaluation = self._score(name, artifact, place)
             return made | write_evaluation(place, evaluation) | {"seconds": time.monotonic() - started}
 
-        once(folder, make, fresh="eval" in self.fresh)
+        once(folder, make, fresh=self._renews("eval", folder))
         self.store.index_evaluation(folder)
         return read_evaluation(folder)
 
@@ -311,9 +312,5 @@ class Lab:
             "model": self.names.model,
             "measures": self.measures,
         }
-        if path.exists():
-            old = json.loads(path.read_text())
-            member |= {"joined": old["joined"], "measures": old["measures"] | self.measures}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps({"joined": time.strftime("%Y-%m-%dT%H:%M:%S%z")} | member, indent=2))
+        write_member(path, member)
         self.store.index_membership(path)

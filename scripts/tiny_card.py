@@ -19,11 +19,11 @@ Curve = list[tuple[int, int, float, float, float]]
 PROBE_SEED = 22
 NUM_PROBES = 60
 PROMPTS = (
-    "Once there was a miller who",
+    "In the village of Oakham there lived a",
     "Dear Olga,\n\n",
     "On Monday Bruno went to the market with a lantern and a rope.",
     "Monday. I met",
-    "Ines has the red cup. Pavel has the blue bell. Greta has the green hat.\nWho has the blue bell?",
+    "Ines has the red cup. Pavel has the blue bell. Greta has the green hat.\nWho has the bell?",
 )
 QUESTIONS = (
     "Tell me a story about Nora and the donkey.",

@@ -7,6 +7,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.pipeline import Converted, write_splits
+from finetune_lab.preparing.reading import read_text
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.records import Sample
 
@@ -30,7 +31,7 @@ class Text:
 
     def prepare(self, folder: Path) -> dict[str, Any]:
         """Write the splits; raises DataError for a file without text."""
-        text = self.path.read_text(encoding="utf-8-sig")
+        text = read_text(self.path)
         parts = text.split(self.separator) if self.separator else [text]
         documents = [part.strip() for part in parts if part.strip()]
         if not documents:

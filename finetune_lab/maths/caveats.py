@@ -51,7 +51,7 @@ def _dropped(statistic: Statistic, pairs: Pairs) -> list[str]:
 
 def _shape(pairs: Pairs, found: Estimate) -> list[str]:
     unit = "clusters" if is_clustered(pairs) else "pairs"
-    used = found.moves[np.unique(pairs.cluster)]
+    used = found.moves[np.bincount(pairs.cluster, minlength=pairs.num_groups) > 0]
     if found.noise.variance == 0:
         return ["all differences are equal: no noise was seen, so the interval has no width"]
     sentences = []

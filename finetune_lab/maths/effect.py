@@ -5,7 +5,7 @@ correlation, t Student's statistic, δ its noncentrality.
 """
 
 from dataclasses import dataclass
-from math import isfinite, isnan, nan, sqrt
+from math import inf, isfinite, isnan, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,23 +63,29 @@ def noncentral_interval(statistic: float, degrees: float, *, confidence: float =
     normal = normal_quantile(confidence) * sqrt(1 + statistic**2 / (2 * min(degrees, 1e12)))
     if abs(statistic) > 30 or degrees > 1e6:
         return Interval(low=statistic - normal, high=statistic + normal)
-    tail = (1 - confidence) / 2
-    low, high = (_noncentrality(statistic, degrees, p, 4 * normal + 4) for p in (1 - tail, tail))
+    tail, reach = (1 - confidence) / 2, 4 * normal + 4
+    low = _noncentrality(statistic, degrees, 1 - tail, statistic - normal, reach)
+    high = _noncentrality(statistic, degrees, tail, statistic + normal, reach)
     return Interval(low=low, high=high)
 
 
-def _noncentrality(statistic: float, degrees: float, probability: float, reach: float) -> float:
-    from scipy.special import nctdtr
+def _noncentrality(statistic: float, degrees: float, probability: float, guess: float, reach: float) -> float:
+    """The δ with P(T ≤ statistic) = probability, by secants on the probit scale, where the curve is nearly straight."""
+    from scipy.special import nctdtr, ndtri
 
-    low, high = statistic - reach, statistic + reach  # the distribution function falls as δ rises
-    for _ in range(200):
-        middle = (low + high) / 2
-        if high - low < 1e-12 * max(1.0, abs(middle)):
+    low, high, middle, wanted = statistic - reach, statistic + reach, guess, float(ndtri(probability))
+    last = (middle + 1.0, nan)
+    for _ in range(100):
+        gap = float(ndtri(nctdtr(degrees, middle, statistic))) - wanted  # falls as δ rises
+        if isnan(gap):  # far out, where the probability is nearly 0 or 1
+            gap = inf if middle < statistic else -inf
+        if abs(gap) < 1e-12 or high - low < 1e-13 * max(1.0, abs(middle)):
             break
-        below = nctdtr(degrees, middle, statistic)  # NaN far out, where it is nearly 0 or 1
-        too_low = middle < statistic if isnan(below) else below > probability
-        low, high = (middle, high) if too_low else (low, middle)
-    return (low + high) / 2
+        low, high = (middle, high) if gap > 0 else (low, middle)
+        slope = (gap - last[1]) / (middle - last[0])
+        last, ahead = (middle, gap), middle - gap / slope if isfinite(slope) and slope < 0 else middle + gap
+        middle = ahead if low < ahead < high else (low + high) / 2
+    return middle
 
 
 def d_av(values: Floats, reference: Floats, *, confidence: float = 0.95) -> Effect:
@@ -93,7 +99,8 @@ def d_av(values: Floats, reference: Floats, *, confidence: float = 0.95) -> Effe
     if num < 2 or (np.ptp(one) == 0 and np.ptp(two) == 0):
         return _effect("d_av", nan, UNKNOWN)
     first, second = float(one.var(ddof=1)), float(two.var(ddof=1))
-    covariance, square = float(np.cov(one, two)[0, 1]), (first + second) / 2
+    covariance = float((one - one.mean()) @ (two - two.mean())) / (num - 1)
+    square = (first + second) / 2
     value = float(one.mean() - two.mean()) / sqrt(square)
     shape = value**2 * (first**2 + second**2 + 2 * covariance**2) / (8 * square**2 * (num - 1))
     error = sqrt(shape + max(first + second - 2 * covariance, 0.0) / (square * (num - 1)))

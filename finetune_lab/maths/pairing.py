@@ -110,7 +110,7 @@ def pair(statistic: Statistic, reference: Arm, candidate: Arm) -> Pairs:
         candidate=_side(sides[1][:, :, kept], candidate),
         cluster=cluster[kept],
         num_groups=num_groups,
-        num_clusters=len(np.unique(cluster[kept])),
+        num_clusters=int(np.count_nonzero(np.bincount(cluster[kept]))),
         num_dropped=_num_samples(order, (*reference.seeds, *candidate.seeds)) - int(kept.sum()),
     )
 

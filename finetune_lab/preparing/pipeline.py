@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from finetune_lab.errors import DataError
+from finetune_lab.errors import ConfigError, DataError
 from finetune_lab.fingerprint import fingerprint
 from finetune_lab.preparing.reading import Row
-from finetune_lab.preparing.shapes import SHAPES, ShapeError, recognise, to_messages
+from finetune_lab.preparing.shapes import SHAPES, ShapeError, recognise, said, to_messages
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.records import Sample
 
@@ -67,17 +67,13 @@ def _sample(row: Row, shape: str, group_by: str | None, facts: Sequence[str]) ->
     try:
         name = recognise(row.fields) if shape == "auto" else shape
         messages = to_messages(row.fields, name)
-        text = None
-        if name == "text":
-            text = row.fields["text"]
-            if not isinstance(text, str):
-                raise ShapeError(f"field 'text' should be text, got {type(text).__name__}")
+        text = said(row.fields["text"], "text") if name == "text" else None
+        group = said(str(row.fields.get(group_by, "")), group_by) if group_by else ""
     except ShapeError as error:
         raise DataError(f"{row.place}: {error}") from None
     absent = [key for key in (group_by, *facts) if key is not None and key not in row.fields]
     if absent:
         raise DataError(f"{row.place}: field {absent[0]!r} is missing; the row has: {', '.join(row.fields)}")
-    group = str(row.fields[group_by]) if group_by else ""
     return Sample.of(messages=messages, text=text, group=group, facts={key: row.fields[key] for key in facts}), name
 
 
@@ -108,6 +104,16 @@ def write_splits(folder: Path, converted: Converted, split: Split, source: dict[
     }
     log.info("data     %s", summary(note))
     return note
+
+
+def read_split(folder: Path, split: str) -> tuple[Sample, ...]:
+    """The rows of a prepared split; raises ConfigError for a name that is not there."""
+    path = folder / f"{split}.jsonl"
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in folder.glob("*.jsonl")))
+        raise ConfigError(f"there is no split {split!r} in {folder}; it has: {known}")
+    with path.open(encoding="utf-8") as lines:
+        return tuple(Sample.from_json(json.loads(line)) for line in lines)
 
 
 def summary(note: dict[str, Any]) -> str:

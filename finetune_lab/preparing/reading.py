@@ -1,12 +1,14 @@
 """Rows out of files, each with the place that it came from, so that a mistake can name it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune_lab.errors import DataError
+
+_DEEPEST = 100  # levels of lists and objects within one another; what is read must also be written and compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +25,14 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises DataError with file, line and what was expected; a file that is cut in the middle is an error,
     never a shorter file.
     """
-    text = _text(path)
+    text = read_text(path)
     if text.lstrip()[:1] == "[":
         return _items(path, text)
     return _lines(path, text)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file. Raises DataError for one that is missing, empty or not UTF-8."""
     if not path.exists():
         raise DataError(f"there is no file {path}")
     if path.is_dir():
@@ -46,7 +49,7 @@ def _text(path: Path) -> str:
 def _items(path: Path, text: str) -> Iterator[Row]:
     try:
         items = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(_told(path, error, text)) from None
     for number, item in enumerate(items, start=1):
         yield _row(item, f"{path}, item {number}")
@@ -58,7 +61,7 @@ def _lines(path: Path, text: str) -> Iterator[Row]:
             continue
         try:
             item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             whole = json_document(text) if number == 1 else None
             if whole is not None:
                 yield _row(whole, f"{path}, item 1")
@@ -71,20 +74,40 @@ def json_document(text: str) -> Any:
     """A single JSON document that is spread over lines, or None."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 
 def _row(item: Any, place: str) -> Row:
     if not isinstance(item, dict):
         raise DataError(f"{place}: expected an object with named fields, got {type(item).__name__}")
+    if _depth(item) > _DEEPEST:
+        raise DataError(f"{place}: nested too deeply to be a row")
     return Row(fields=item, place=place)
 
 
+def _depth(item: Any) -> int:
+    """How many lists and objects stand within one another, counted no further than is allowed."""
+    level, depth = [item], 0
+    while level and depth <= _DEEPEST:
+        level = [part for whole in level for part in _parts(whole)]
+        depth += 1
+    return depth
+
+
+def _parts(whole: Any) -> Collection[Any]:
+    if isinstance(whole, dict):
+        return whole.values()
+    return whole if isinstance(whole, list) else ()
+
+
 def _told(path: Path, error: Exception, text: str, line: int | None = None) -> str:
-    if not isinstance(error, json.JSONDecodeError):
+    if isinstance(error, RecursionError):
         return f"{path}, line {line or 1}: nested too deeply to be a row"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"{path}, line {line or 1}: a number has too many digits"  # the only other thing that the parser refuses
     where = f"{path}, line {line or error.lineno}, column {error.colno}"
     near = text[max(0, error.pos - 20) : error.pos + 10].replace("\n", " ")
-    cut = " (the text ends here: was the file cut?)" if error.pos >= len(text.rstrip()) - 1 else f" near {near!r}"
+    ends = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated string")
+    cut = " (the text ends here: was the file cut?)" if ends else f" near {near!r}"
     return f"{where}: {error.msg[0].lower()}{error.msg[1:]}{cut}"

@@ -1,5 +1,6 @@
 """The shapes in which people keep conversations, recognised by their fields and turned into messages."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,15 +18,19 @@ ROLES = {
     "model": "assistant",
     "system": "system",
 }
+_HALF = re.compile("[\\ud800-\\udfff]")  # of a character beyond the first 65,536, without the other half
 
 
 class ShapeError(ValueError):
     """A row that does not have the shape that it should; the message says what was expected."""
 
 
-def _said(value: Any, name: str) -> str:
+def said(value: Any, name: str) -> str:
+    """The text of a field; raises ShapeError for what is no text."""
     if not isinstance(value, str):
         raise ShapeError(f"field {name!r} should be text, got {type(value).__name__}")
+    if _HALF.search(value):  # no tokenizer takes it, and no file
+        raise ShapeError(f"field {name!r} holds half of a character (a lone surrogate, \\ud800 to \\udfff)")
     return value
 
 
@@ -38,18 +43,19 @@ def _answer(row: Fields, name: str) -> list[Message]:
     value = row.get(name)
     if value is None or value == "":
         return []
-    return [_turn("assistant", _said(value, name))]
+    return [_turn("assistant", said(value, name))]
 
 
 def _alpaca(row: Fields) -> list[Message]:
-    turns = [_turn("system", _said(row["system"], "system"))] if row.get("system") else []
-    for pair in row.get("history") or []:
+    turns = [_turn("system", said(row["system"], "system"))] if row.get("system") else []
+    history = row.get("history") or []
+    for pair in history if isinstance(history, Sequence) else [history]:
         if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2):
             raise ShapeError("field 'history' should hold pairs of question and answer")
-        turns += [_turn("user", _said(pair[0], "history")), _turn("assistant", _said(pair[1], "history"))]
-    asked = _said(row["instruction"], "instruction")
+        turns += [_turn("user", said(pair[0], "history")), _turn("assistant", said(pair[1], "history"))]
+    asked = said(row["instruction"], "instruction")
     extra = row.get("input") or ""
-    return [*turns, _turn("user", f"{asked}\n\n{_said(extra, 'input')}" if extra else asked), *_answer(row, "output")]
+    return [*turns, _turn("user", f"{asked}\n\n{said(extra, 'input')}" if extra else asked), *_answer(row, "output")]
 
 
 def _listed(turns: Any, name: str, role_key: str, text_key: str) -> list[Message]:
@@ -61,15 +67,17 @@ def _listed(turns: Any, name: str, role_key: str, text_key: str) -> list[Message
             raise ShapeError(f"turn {number} of {name!r} should have {role_key!r} and {text_key!r}")
         role = ROLES.get(str(turn[role_key]).lower())
         if role is None:
-            raise ShapeError(f"turn {number} of {name!r} has the unknown role {turn[role_key]!r}")
-        told.append(_turn(role, _said(turn[text_key], f"{name}.{text_key}")))
+            raise ShapeError(
+                f"turn {number} of {name!r} has the unknown role {turn[role_key]!r}; known: {', '.join(ROLES)}"
+            )
+        told.append(_turn(role, said(turn[text_key], f"{name}.{text_key}")))
     if told[-1]["role"] == "assistant" and not told[-1]["content"]:
         told.pop()
     return told
 
 
 def _sharegpt(row: Fields) -> list[Message]:
-    system = [_turn("system", _said(row["system"], "system"))] if row.get("system") else []
+    system = [_turn("system", said(row["system"], "system"))] if row.get("system") else []
     return system + _listed(row["conversations"], "conversations", "from", "value")
 
 
@@ -81,7 +89,7 @@ def _prompt_completion(row: Fields) -> list[Message]:
     if isinstance(row["prompt"], list):
         turns = _listed(row["prompt"], "prompt", "role", "content")
     else:
-        turns = [_turn("user", _said(row["prompt"], "prompt"))]
+        turns = [_turn("user", said(row["prompt"], "prompt"))]
     done = row.get("completion")
     return turns + (
         _listed(done, "completion", "role", "content") if isinstance(done, list) else _answer(row, "completion")
@@ -89,7 +97,7 @@ def _prompt_completion(row: Fields) -> list[Message]:
 
 
 def _question_answer(row: Fields) -> list[Message]:
-    return [_turn("user", _said(row["question"], "question")), *_answer(row, "answer")]
+    return [_turn("user", said(row["question"], "question")), *_answer(row, "answer")]
 
 
 # In this order: the first whose field is there is the shape. The second name is the field that holds the answer.

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,14 @@ def read_evaluation(folder: Path) -> Evaluation:
     except (KeyError, TypeError) as error:
         raise DataError(f"{folder}: not an evaluation ({error!r})") from error
     return evaluation
+
+
+def write_member(path: Path, member: Mapping[str, Any]) -> None:
+    """Enter a run in a group, or add the measures that it was scored under since; it keeps the time it joined."""
+    old = read_json(path) if path.exists() else {"joined": datetime.now(UTC).isoformat(timespec="seconds")}
+    measures = {**old.get("measures", {}), **member["measures"]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({**member, "joined": old["joined"], "measures": measures}, indent=2))
 
 
 def score_from_json(row: Mapping[str, Any]) -> Score:

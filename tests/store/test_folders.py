@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import pytest
 from filelock import FileLock
@@ -112,3 +113,20 @@ def test_a_note_of_another_kind_is_refused(outputs):
     (folder / "columns.json").write_text(json.dumps({"samples": []})[:-3])
     with pytest.raises(DataError, match=r"columns\.json"):
         read_evaluation(folder)
+
+
+def test_a_kill_while_deleting_leaves_no_folder_that_looks_whole(outputs, monkeypatch):
+    folder = outputs.run("aaa")
+
+    def killed(path, ignore_errors=False):
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove([folder])
+    assert not folder.exists()
+    monkeypatch.undo()
+    left = owned(outputs.root)["aaa"]  # what is left still belongs to the run, and goes with it
+    remove(left)
+    assert owned(outputs.root) == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from finetune_lab.store.store import Store
 
-NUM_PROCESSES, NUM_STEPS = 4, 40
+NUM_PROCESSES, NUM_STEPS, NUM_STORES = 4, 40, 30
 
 
 def _work(path: Path, number: int, start: float, folders: list[Path]) -> None:
@@ -41,6 +41,29 @@ def test_four_processes_make_and_write_one_store(outputs):
         assert asked.execute("select count(*) from score").fetchone() == (5,)
         assert asked.execute("select count(*) from training_metric").fetchone() == (NUM_PROCESSES * NUM_STEPS * 2,)
         assert asked.execute("select count(*) from run where status = 'done'").fetchone() == (NUM_PROCESSES,)
+
+
+def _make_many(root: Path, together) -> None:
+    for number in range(NUM_STORES):
+        together.wait(60)
+        Store(root / str(number) / "lab.sqlite").add_metrics("run", 1, 1.0, {"train/loss": 1.0})
+
+
+def test_the_moment_of_making_is_safe(tmp_path):
+    together = multiprocessing.get_context("spawn").Barrier(NUM_PROCESSES)
+    _together([(_make_many, (tmp_path, together))] * NUM_PROCESSES)
+    assert len(list(tmp_path.glob("*/lab.sqlite"))) == NUM_STORES
+
+
+def test_a_forked_process_opens_a_connection_of_its_own(store):
+    store.add_metrics("run", 1, 1.0, {"train/loss": 1.0})
+    child = multiprocessing.get_context("fork").Process(
+        target=store.add_metrics, args=("run", 2, 1.0, {"train/loss": 2.0})
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert store.curve("run") == {"train/loss": [(1, 1.0), (2, 2.0)]}
 
 
 def test_reindexing_beside_writers_damages_nothing(outputs):

@@ -203,3 +203,18 @@ def test_an_outputs_folder_can_be_moved(outputs, store, tmp_path):
     row = Store(moved / "lab.sqlite").find("aaa")
     assert row.folder == moved / "runs" / "grit-tiny-aaa111"
     assert row.folder.is_dir()
+
+
+def test_a_store_that_another_process_makes_or_replaces_is_seen(outputs, store):
+    assert store.runs() == []
+    other = Store(store.path)
+    other.index_run(outputs.run())
+    assert [row.key for row in store.runs()] == ["aaa111"]
+    other.close()
+    store.close()
+    assert store.runs()
+    for path in outputs.root.glob("lab.sqlite*"):
+        path.unlink()
+    other.index_run(outputs.run("bbb222"))
+    assert [row.key for row in store.runs()] == ["bbb222"]
+    other.close()

@@ -57,10 +57,14 @@ class Grit(torch.optim.Optimizer):
         self._collect_every, self._refresh_every = collect_every, refresh_every
         self._burn_in_tokens, self._trust = burn_in_tokens, trust
         self._collecting = True
-        inner = [layer.inner.weight for layer in self._layers]
-        outer = [layer.outer.weight for layer in self._layers]
+        inner: list[Any] = [layer.inner.weight for layer in self._layers]
+        outer: list[Any] = [layer.outer.weight for layer in self._layers]
         others = self._others(model, inner + outer)
-        groups = [{"params": inner}, {"params": outer, "lr": lr * outer_rate_ratio}, {"params": others}]
+        groups: list[dict[str, Any]] = [
+            {"params": inner},
+            {"params": outer, "lr": lr * outer_rate_ratio},
+            {"params": others},
+        ]
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__([group for group in groups if group["params"]], defaults)
         self._begin(inner[0])
