@@ -1,6 +1,5 @@
 """One experiment, built: its plugins, the keys that they imply, and its stages."""
 
-import json
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -15,7 +14,7 @@ from finetune_lab.config import build
 from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import describe, fingerprint
 from finetune_lab.inference.answers import read_answers, write_answers
-from finetune_lab.once import once, write_atomically
+from finetune_lab.once import once
 from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
     DataSource,
@@ -32,6 +31,7 @@ from finetune_lab.protocols import (
 )
 from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample
 from finetune_lab.store.folders import append_json_line, read_evaluation, write_evaluation, write_member
+from finetune_lab.store.recording import on_record
 from finetune_lab.store.store import Store
 
 Stage = Literal["prepare", "train", "answer", "eval"]
@@ -73,7 +73,7 @@ class Lab:
     @classmethod
     def from_config(cls, config: DictConfig, choices: Mapping[str, str]) -> "tuple[Lab, Task]":
         """Build every plugin before anything is done, so that all mistakes are told at once, in the first second."""
-        evals = list(config.eval or {})
+        evals = list(config.get("eval") or {})
         places = ["model", "data", "method", "tracker", "runtime", "task", *(f"eval.{name}" for name in evals)]
         model, data, method, tracker, runtime, task, *evaluators = build(config, *places)
         unknown = sorted(set(config.fresh) - set(STAGES))
@@ -82,12 +82,7 @@ class Lab:
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
         lab = cls(
-            names=Names(
-                **{
-                    group: choices.get(group, type(built).__name__.lower())
-                    for group, built in (("model", model), ("data", data), ("method", method))
-                }
-            ),
+            names=Names(**{group: str(choices.get(group, "own")) for group in ("model", "data", "method")}),
             model=model,
             data=data,
             method=method,
@@ -99,11 +94,9 @@ class Lab:
             outputs=Path(config.outputs),
             dry=bool(config.dry),
             fresh=frozenset(config.fresh),
-            config={str(key): plain[key] for key in ("model", "data", "method", "eval", "seed")},
+            config={str(key): plain[key] for key in ("model", "data", "method", "eval", "seed") if key in plain},
         )
         return lab, task
-
-    # Names of things
 
     @cached_property
     def precision(self) -> str:
@@ -218,21 +211,11 @@ class Lab:
         return artifact
 
     def _train(self, folder: Path, session: Session) -> dict[str, Any]:
-        card = asdict(self.card)
-        write_atomically(folder / "card.json", json.dumps(card | {"started": time.time()}, indent=2))
-        (folder / "failed.json").unlink(missing_ok=True)
-        self.store.index_run(folder)
-        self.store.set_status(self.card.key, "running")
-        try:
+        with on_record(folder, self.card, self.store):
             report = self.method.train(self._job(folder, session))
-        except BaseException as error:
-            failure = {"error": f"{type(error).__name__}: {error}", "time": time.time()}
-            write_atomically(folder / "failed.json", json.dumps(failure))
-            self.store.set_status(self.card.key, "failed", str(failure["error"]))
-            raise
-        data_key = fingerprint(self.data)
         identity = describe([self.model, self.precision, self.data, self.method, self.seed])
-        return {"kind": "run", **card, "data_key": data_key, "identity": identity, "report": asdict(report)}
+        known = {"data_key": fingerprint(self.data), "identity": identity, "report": asdict(report)}
+        return {"kind": "run", **asdict(self.card), **known}
 
     def _job(self, folder: Path, session: Session) -> Job:
         def listen(step: int, metrics: Mapping[str, float]) -> None:

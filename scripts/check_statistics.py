@@ -8,6 +8,7 @@ often the test finds a difference that is not there (size), and how often one th
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from math import sqrt
 from multiprocessing import Pool
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the jobs are processes, one core each
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

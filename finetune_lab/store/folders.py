@@ -112,7 +112,9 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 def write_member(path: Path, member: Mapping[str, Any]) -> None:
     """Enter a run in a group, or add the measures that it was scored under since; it keeps the time it joined."""
-    old = read_json(path) if path.exists() else {"joined": datetime.now(UTC).isoformat(timespec="seconds")}
+    old: dict[str, Any] = (
+        read_json(path) if path.exists() else {"joined": datetime.now(UTC).isoformat(timespec="seconds")}
+    )
     measures = {**old.get("measures", {}), **member["measures"]}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({**member, "joined": old["joined"], "measures": measures}, indent=2))

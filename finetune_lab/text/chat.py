@@ -207,24 +207,30 @@ class Chat:
         yield frame
 
     def _ended(self, pieces: list[str], sample: Sample) -> tuple[str, list[Span]]:
-        """Find the end token behind every answer; the last one gets the tokenizer's EOS where the template has none."""
-        place, spans = 0, []
+        """Find the end token behind every answer, the same for all; the last one gets the EOS where the template has none."""
+        place, spans, due = 0, [], ""
+        if len(pieces) > 1:
+            pieces[-1] = self._with_end(pieces[-1], sample)
+            due = self._end_token(pieces[-1]).strip()
         for number, piece in enumerate(pieces):
             if number % 2:
-                behind = pieces[number + 1]
-                end = self._end_token(behind)
-                if not end and number + 2 == len(pieces) and self.tokenizer.eos_token:
-                    if behind.strip():  # it would be learned as text, and written out in use
-                        raise DataError(
-                            f"row {sample.id}: the chat template ends an answer with {behind.strip()[:40]!r}, which is no "
-                            "control token of this tokenizer; choose another template (model.template)"
-                        )
-                    pieces[number + 1] = end = self.tokenizer.eos_token
-                if not end:
+                end = self._end_token(pieces[number + 1])
+                if not end or end.strip() != due:  # another control token opens the next turn, and ends nothing
                     raise DataError(f"row {sample.id}: the chat template does not end the assistant's turn {number}")
                 spans.append(Span(place, place + len(piece), place + len(piece) + len(end)))
             place += len(piece)
         return "".join(pieces), spans
+
+    def _with_end(self, behind: str, sample: Sample) -> str:
+        """What stands behind the last answer, from its end token on."""
+        if self._end_token(behind):
+            return behind
+        if behind.strip():  # it would be learned as text, and written out in use
+            raise DataError(
+                f"row {sample.id}: the chat template ends an answer with {behind.strip()[:40]!r}, which is no control "
+                "token of this tokenizer; choose another template (model.template)"
+            )
+        return self.tokenizer.eos_token or ""
 
     def _end_token(self, behind: str) -> str:
         """The text up to and with the control token that `behind` opens with (after white space), or nothing."""

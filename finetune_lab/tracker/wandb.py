@@ -172,7 +172,6 @@ def _init(tracker: Wandb, card: RunCard, outputs: Path, mode: Literal["online", 
             init_timeout=tracker.init_timeout_seconds,
             login_timeout=tracker.init_timeout_seconds,
             finish_timeout=tracker.finish_timeout_seconds,
-            silent=True,
             console="off",
         ),
     )

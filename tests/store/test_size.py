@@ -5,7 +5,7 @@ import time
 
 from finetune_lab.store.migrations import MIGRATIONS, schema_page, version
 
-NUM_RUNS, NUM_SAMPLES, NUM_COLUMNS = 40, 1000, 10
+NUM_RUNS, NUM_SAMPLES, NUM_COLUMNS = 10, 1000, 10
 
 
 def test_many_columns_are_read_in_well_under_a_second(outputs, store):

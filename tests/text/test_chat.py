@@ -109,6 +109,8 @@ def check_row(chat: Chat, row: Sample) -> None:
 def check_bos(chat: Chat, row: Sample, *, most: int = 1) -> None:
     """As many BOS as the tokenizer puts there itself, or the template: one or none; `most` where each turn has one."""
     bos, ids = chat.tokenizer.bos_token_id, chat.conversation(row).ids
+    if (chat.tokenizer.bos_token or "<none>") in str(row.messages):
+        return  # what stands in the text as well cannot be counted
     by_itself = bos is not None and chat.tokenizer("a")["input_ids"][:1] == [bos]
     by_template = bos is not None and chat.tokenizer.bos_token in chat.render(row.messages)
     assert 0 < ids.count(bos) <= most if by_itself or by_template else bos not in ids
@@ -185,6 +187,7 @@ REFUSED = {
     "opens with nothing": (turn("<|assistant|>\n", opening=""), "before the answer differ between training and use"),
     "prompt ends within a word": (turn("<|assistant|>\n ", opening="<|assistant|>\n "), "before the answer differ|two ways"),
     "no end": (turn("<|assistant|>\n", "{{ m.content }}\n", opening="<|assistant|>\n"), "does not end the assistant's turn 1"),
+    "ended by the next turn": (turn("<|assistant|>\n", "{{ m.content }}", opening="<|assistant|>\n"), "does not end the assistant's turn 1"),
     "end is text": (turn("<|assistant|>\n", "{{ m.content }}<|im_end|>", opening="<|assistant|>\n"), "no control token|does not end"),
     "rewrites": (turn("<|assistant|>\n", "{{ m.content | upper }}<|end|>", opening="<|assistant|>\n"), "rewrites an answer"),
     "cuts": (turn("<|assistant|>\n", "{{ m.content[:3] }}<|end|>", opening="<|assistant|>\n"), "rewrites an answer"),
@@ -216,7 +219,7 @@ def test_without_a_template_the_remedy_is_named(tiny: Any) -> None:
     bare.chat_template = None
     with pytest.raises(WorldError, match=r"model\.template="):
         Chat.of(bare).prompt([{"role": "user", "content": "q"}])
-    assert Chat.of(bare).document(Sample.of(text="a")).ids[1:] == tuple(tiny("a")["input_ids"])
+    assert Chat.of(bare).document(Sample.of(text="a")).ids == tuple(tiny("a")["input_ids"])
 
 
 def test_layout_of_a_template_is_no_text(tiny: Any) -> None:

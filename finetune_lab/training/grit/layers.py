@@ -39,7 +39,8 @@ def lora_layers(model: nn.Module) -> list[LoraLayer]:
 
 
 def _layer(name: str, module: Any) -> LoraLayer | None:
-    inner, outer = getattr(module, "lora_A", None), getattr(module, "lora_B", None)
+    inner: Any = getattr(module, "lora_A", None)
+    outer: Any = getattr(module, "lora_B", None)
     if not isinstance(inner, nn.ModuleDict) or not len(inner):
         return None
     active = [adapter for adapter in module.active_adapters if adapter in inner]
@@ -49,7 +50,7 @@ def _layer(name: str, module: Any) -> LoraLayer | None:
         return None
     if any(dict(getattr(module, "use_dora", {})).values()):
         raise UnsupportedModelError(f"{name}: DoRA divides by a norm that these statistics do not see; take LoRA")
-    pair = inner[active[0]], outer[active[0]]  # type: ignore[index]
+    pair: tuple[Any, Any] = inner[active[0]], outer[active[0]]
     if not all(isinstance(part, nn.Linear) for part in pair):
         raise UnsupportedModelError(f"{name}: {type(pair[0]).__name__} adapters are not supported, linear ones are")
     if any(part.weight.numel() == 0 or hasattr(part.weight, "ds_id") for part in pair):

@@ -171,7 +171,8 @@ class Grit(torch.optim.Optimizer):
         weights = [self._layers[s.layer].inner.weight if s.inner else self._layers[s.layer].outer.weight for s in sides]
         if any(weight.grad is None for weight in weights):
             return
-        gradients = [w.grad if s.inner else w.grad.T for w, s in zip(weights, sides, strict=True)]  # type: ignore[union-attr]
+        given: list[Any] = [weight.grad for weight in weights]
+        gradients = [grad if side.inner else grad.T for grad, side in zip(given, sides, strict=True)]
         gradient = torch.stack([part.float() for part in gradients])
         good = torch.isfinite(gradient).all(-1, keepdim=True).all(-2, keepdim=True)  # a NaN stays in its own matrix
         direction = self._direction(state, width, gradient.nan_to_num(0, 0, 0) * good, good, inner)
