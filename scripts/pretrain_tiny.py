@@ -1,7 +1,7 @@
 """Makes the embedded model `tiny`: its text, its tokenizer, its weights and its model card.
 
-python scripts/pretrain_tiny.py --steps 3200                  # train, then write the assets
-python scripts/pretrain_tiny.py --steps 3200 --resume         # go on after a stop
+python scripts/pretrain_tiny.py --steps 2000                  # train, then write the assets
+python scripts/pretrain_tiny.py --steps 2000 --resume         # go on after a stop
 python scripts/pretrain_tiny.py --export                      # write the assets from the last checkpoint
 python scripts/pretrain_tiny.py --contamination rows.jsonl    # what the text shares with a task's rows
 """
@@ -227,7 +227,7 @@ def contamination(rows: Path) -> None:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=3200, help="updates in the whole run")
+    parser.add_argument("--steps", type=int, default=2000, help="updates in the whole run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this wall time, to be resumed")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--export", action="store_true", help="only write the assets from the last checkpoint")

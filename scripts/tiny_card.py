@@ -164,7 +164,7 @@ def _making(curve: Curve, facts: Facts) -> str:
     steps, tokens, _, _, seconds = curve[-1]
     return f"""## How it was made
 
-`python scripts/pretrain_tiny.py --steps {steps}` makes everything again.
+`python scripts/pretrain_tiny.py --steps {steps}` makes it anew.
 
 - **Text.** `scripts/tiny_world` writes documents from word lists, sentence patterns and small programs: stories,
   diaries, letters, recipes, questions about a text, prices, clock times, sorting, games of repeating, and chats with
@@ -224,6 +224,7 @@ def _contamination(counts: str | None) -> str:
 
 _LIMITS = """## Limits
 
-It knows some 1,500 words and a few hundred sentence patterns. Stories are grammatical, but their events do not follow
-from each other. It copies and looks up well, calculates badly, and knows nothing of the real world. Positions above
-1,024 were never trained. Not for any use but experiments and tests."""
+It knows some 1,500 words and a few hundred sentence patterns. Sentences are grammatical, but the events of a story do
+not follow from each other, and greedy text likes to come back to the same sentence. It finds facts in a short text and
+copies short rows, but it cannot calculate, hardly sorts, and knows nothing of the real world. Positions above 1,024 were
+never trained. Not for any use but experiments and tests."""

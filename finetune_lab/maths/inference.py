@@ -14,6 +14,7 @@ from finetune_lab.maths.estimate import Estimate, transformed
 from finetune_lab.maths.intervals import (
     Interval,
     around,
+    cluster_degrees,
 )
 from finetune_lab.maths.pairing import Pairs
 from finetune_lab.maths.resampling import bca_interval, expanded
@@ -95,7 +96,7 @@ def bootstrapped(statistic: Statistic, sums: Floats, totals: Floats, confidence:
     used = sums[np.any(sums != 0, axis=1)]
     left_out = differences(statistic, used.sum(axis=0) - used)
     observed = float(differences(statistic, used.sum(axis=0)))
-    level = expanded(confidence, len(used))
+    level = expanded(confidence, len(used), cluster_degrees(used[:, 1] + used[:, 3]))
     return bca_interval(observed, differences(statistic, totals), left_out, confidence=level)
 
 

@@ -82,15 +82,16 @@ def bca_interval(estimate: float, replicates: Floats, left_out: Floats, *, confi
     return Interval(low=float(low), high=float(high))
 
 
-def expanded(confidence: float, num: int) -> float:
+def expanded(confidence: float, num: int, degrees: float) -> float:
     """The confidence to ask of a bootstrap of `num` clusters so that small samples cover as a t interval does.
 
-    2 Φ(√(n/(n−1)) t_{n−1}) − 1: the bootstrap's spread is too small by √((n−1)/n) and its ends are normal, not
-    Student's. Source: Hesterberg (2015), The American Statistician 69:371, §4.3.
+    2 Φ(√(n/(n−1)) t_ν) − 1: the bootstrap's spread is too small by √((n−1)/n) and its ends are normal, not
+    Student's. ν is n − 1, or less for uneven clusters (intervals.cluster_degrees).
+    Source: Hesterberg (2015), The American Statistician 69:371, §4.3.
     """
-    if num < 2:
+    if num < 2 or not degrees > 0:
         return confidence
-    wide = sqrt(num / (num - 1)) * t_quantile((1 + confidence) / 2, num - 1)
+    wide = sqrt(num / (num - 1)) * t_quantile((1 + confidence) / 2, degrees)
     return 2 * NormalDist().cdf(wide) - 1
 
 

@@ -41,11 +41,12 @@ class Chat:
         """Make a chat; a template that is indented for reading is taken without its layout.
 
         Many published templates are written over several lines whose breaks would become part of the text. Taken as
-        they are, the tokens before an answer would differ between training and use, and that is how one knows them.
+        they are, the tokens before an answer would differ between training and use, or white space would stand in
+        front of everything, and that is how one knows them.
         """
         chat = cls(tokenizer, template, dict(options or {}))
         text = template or getattr(tokenizer, "chat_template", None)
-        if not isinstance(text, str) or "\n" not in text or chat._agrees():
+        if not isinstance(text, str) or "\n" not in text or (chat._agrees() and not chat._starts_with_white_space()):
             return chat
         compact = cls(tokenizer, text.replace("    ", "").replace("\n", ""), chat.options)
         return compact if compact._agrees() else chat
@@ -59,6 +60,9 @@ class Chat:
             return False
         learned = tokens.targets[len(prompt) : len(prompt) + 1]
         return list(tokens.ids[: len(prompt)]) == prompt and not any(tokens.targets[: len(prompt)]) and any(learned)
+
+    def _starts_with_white_space(self) -> bool:
+        return self.render([{"role": "user", "content": "a"}], answering=True)[:1].isspace()
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens that a model is given to answer `messages`: what training puts before the answer, exactly."""
