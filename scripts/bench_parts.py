@@ -70,8 +70,8 @@ def conversations(case: str, start: int, stop: int) -> list[list[dict[str, str]]
     from finetune_lab.preparing.pipeline import convert
     from finetune_lab.preparing.reading import read_rows
 
-    rows = list(read_rows(CASES[case][2]))[start:stop]
-    return [[dict(turn) for turn in sample.messages] for sample in convert(rows).samples]
+    samples = convert(read_rows(CASES[case][2])).samples[start:stop]
+    return [[dict(turn) for turn in sample.messages] for sample in samples]
 
 
 def composed(*overrides: str) -> Any:

@@ -226,5 +226,5 @@ _LIMITS = """## Limits
 
 It knows some 1,500 words and a few hundred sentence patterns. Sentences are grammatical, but the events of a story do
 not follow from each other, and greedy text likes to come back to the same sentence. It finds facts in a short text and
-copies short rows, but it cannot calculate, hardly sorts, and knows nothing of the real world. Positions above 1,024 were
-never trained. Not for any use but experiments and tests."""
+copies short rows, but it cannot calculate, hardly sorts, and knows nothing of the real world. Positions above 1,024
+were never trained. Not for any use but experiments and tests."""

@@ -25,7 +25,7 @@ TEMPLATES = {
         "{% for message in messages %}{% if message['role'] == 'assistant' %}"
         "{{ 'Answer: ' + message['content'] + eos_token + '\\n' }}"
         "{% else %}{{ 'Question: ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"  # without a space: it belongs to the next word's token
+        "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"  # the space belongs to the next word's token
     ),
 }
 

@@ -32,18 +32,18 @@ def group_folds(groups: Sequence[str], unsafe: Flags, *, num_folds: int, generat
     return fold[place]
 
 
-def probe_scores(states: Floats, unsafe: Flags, folds: Numbers, *, penalty: float = 1.0) -> Floats:
+def probe_scores(states: Floats, unsafe: Flags, folds: Numbers, *, penalty: float = 1.0, scaled: bool = True) -> Floats:
     """Ridge regression of ±1 labels on X, fitted on the other folds: scores (N,), NaN where those hold one class.
 
-    Every dimension is first brought to unit deviation (no label is used for it). λ = `penalty` times the mean
-    eigenvalue of the fitted rows' Gram matrix, so that it means the same for any width and scale; classes count alike
+    With `scaled` every dimension is first brought to unit deviation (no label is used for it). λ = `penalty` times the
+    mean eigenvalue of the fitted rows' Gram matrix, so that it means the same for any width and scale; classes count alike
     whatever their sizes. Solved over rows or dimensions, whichever are fewer.
     Source: Hoerl & Kennard (1970), Technometrics 12:55.
     """
-    deviation = states.std(axis=0)
-    scaled = np.divide(states - states.mean(axis=0), deviation, out=np.zeros_like(states), where=deviation > 0)
-    found = np.full(len(states), np.nan)
-    gram = scaled @ scaled.T if len(states) <= states.shape[1] else None
+    centred, found = states - states.mean(axis=0), np.full(len(states), np.nan)
+    deviation = states.std(axis=0) if scaled else np.ones(states.shape[1])
+    rows = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
+    gram = rows @ rows.T if len(rows) <= rows.shape[1] else None
     for fold in np.unique(folds):
         fitted, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if unsafe[fitted].all() or not unsafe[fitted].any():
@@ -52,7 +52,7 @@ def probe_scores(states: Floats, unsafe: Flags, folds: Numbers, *, penalty: floa
         if gram is not None:
             found[judged] = _by_rows(gram, fitted, judged, unsafe, weights, penalty)
         else:
-            found[judged] = _by_dimensions(scaled, fitted, judged, unsafe, weights, penalty)
+            found[judged] = _by_dimensions(rows, fitted, judged, unsafe, weights, penalty)
     return found
 
 
@@ -97,6 +97,15 @@ def auroc(scores: Floats, unsafe: Flags) -> float:
     wins, losses = _ranked(scores, unsafe)
     pairs = len(wins) * len(losses)
     return float(wins.sum()) / pairs if pairs and np.all(np.isfinite(scores)) else np.nan
+
+
+def auroc_within(scores: Floats, unsafe: Flags, cells: NDArray[np.str_]) -> float:
+    """The AUROC over pairs of one cell alone (a source, a contrast pair); NaN where no cell holds both labels."""
+    won, pairs = 0.0, 0
+    for cell in np.unique(cells):
+        wins, losses = _ranked(scores[cells == cell], unsafe[cells == cell])
+        won, pairs = won + float(wins.sum()), pairs + len(wins) * len(losses)
+    return won / pairs if pairs and np.all(np.isfinite(scores)) else np.nan
 
 
 def auroc_without(scores: Floats, unsafe: Flags) -> Floats:

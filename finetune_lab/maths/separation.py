@@ -116,6 +116,11 @@ def spread_without(states: Floats, unsafe: Flags, *, reference: Floats | None = 
     return Spread(**fields)
 
 
+def standardise(states: Floats, unsafe: Flags) -> Floats:
+    """Each dimension over its pooled within-class deviation; a constant one becomes zero."""
+    return np.asarray(states * np.sqrt(_weights(moments(states, unsafe), standardised=True)))
+
+
 def moments(states: Floats, unsafe: Flags) -> Classes:
     """The moments of both classes. An assert: at least two prompts a class."""
     assert min(np.sum(unsafe), np.sum(~unsafe)) > 1, "a class needs two prompts"
@@ -152,6 +157,29 @@ def bootstrap_classes(safe: Floats, unsafe: Floats, states: Floats, flags: Flags
     """The moments of resampled classes, from how often each member was drawn: (B, n₁) and (B, n₂) counts."""
     first, second = states[~flags], states[flags]
     return _weighted(safe, first, first**2), _weighted(unsafe, second, second**2)
+
+
+def pair_delta_squared(
+    states: Floats, unsafe: Flags, groups: NDArray[np.str_], *, standardised: bool
+) -> tuple[float, int]:
+    """δ² from the differences within the G groups that hold both labels (contrast pairs), and G; NaN for G < 2.
+
+    (‖d̄‖² − tr S_d / G) / tr S, d the difference of a group's class means and S_d the covariance of d: what all
+    prompts of a group share drops out of its noise. S is the pooled covariance of all prompts.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    counts = [np.bincount(place, weights=side, minlength=len(names)) for side in (~unsafe, unsafe)]
+    both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
+    if len(both) < 2:
+        return nan, len(both)
+    rows = [np.flatnonzero((place == name) & side) for name in both for side in (~unsafe, unsafe)]
+    means = np.stack([states[chosen].mean(axis=0) for chosen in rows])
+    gaps = Moments.of(means[1::2] - means[::2])
+    classes = moments(states, unsafe)
+    weights, whole = _weights(classes, standardised=standardised), spread_of(classes, classes if standardised else None)
+    noise = float((weights * gaps.squares).sum()) / (gaps.num - 1)
+    between = whole.shrink * float((weights * gaps.mean**2).sum())
+    return float(_over(between - noise / gaps.num, whole.pooled)), len(both)
 
 
 def clustered_interval(

@@ -172,7 +172,7 @@ class Chat:
         return bos is not None and self.render([{"role": "user", "content": "a"}]).startswith(bos)
 
     def _opened(self, span: Span, text: str, before: Sequence[Message]) -> Span:
-        """Begin `span` where the prompt ends: a space that the template puts before an answer is the model's to write."""
+        """Begin `span` where the prompt ends: the template's space before an answer is the model's to write."""
         spaced = before and text[span.start - 1 : span.start] == " "
         if spaced and text[: span.start - 1] == self.render(before, answering=True):
             return replace(span, start=span.start - 1)
@@ -211,7 +211,7 @@ class Chat:
         yield frame
 
     def _ended(self, pieces: list[str], sample: Sample) -> tuple[str, list[Span]]:
-        """Find the end token behind every answer, the same for all; the last one gets the EOS where the template has none."""
+        """Find the end token behind every answer, the same for all; where the last has none, the EOS."""
         place, spans, due = 0, [], ""
         if len(pieces) > 1:
             pieces[-1] = self._with_end(pieces[-1], sample)

@@ -129,7 +129,10 @@ def _sentences(text: str) -> Iterable[str]:
 def _serves(text: str) -> bool:
     """Whether there is substance beside the refusal: a list, code, or a turn to what was asked."""
     items = re.findall(r"(?m)^\s*(?:\d{1,2}[.)]|[-*•])\s+\S", text)
-    turns = re.search(r"\b(?:however|instead|but)\b[^.!?]{0,60}\b(?:here (?:are|is)|i can (?:offer|provide|suggest|tell))", text.casefold())
+    turns = re.search(
+        r"\b(?:however|instead|but)\b[^.!?]{0,60}\b(?:here (?:are|is)|i can (?:offer|provide|suggest|tell))",
+        text.casefold(),
+    )
     return len(items) >= _LIST_ITEMS or "```" in text or turns is not None
 
 

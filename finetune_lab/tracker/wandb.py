@@ -148,7 +148,14 @@ def _open(tracker: Wandb, card: RunCard, outputs: Path) -> Any:
             problem = _short(error)
             wandb.teardown()  # otherwise the id counts as in use in this process
         log.warning("W&B cannot be used now (%s); this run is kept offline, and task=sync sends it later", problem)
+    elif tracker.mode == "auto":
+        _say_offline(outputs / "wandb")
     return _init(tracker, card, outputs, "offline")
+
+
+@cache  # once for each process
+def _say_offline(place: Path) -> None:
+    log.info("W&B      no key found, so it is kept offline in %s; with a key, task=sync sends it", place)
 
 
 def _init(tracker: Wandb, card: RunCard, outputs: Path, mode: Literal["online", "offline"]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import random
 import re
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "finetune_lab" / "assets" / "tiny"
 ROWS = ROOT / "finetune_lab" / "assets" / "pocketguide" / "rows.jsonl"
-#: Measured 2.9 on a text of this kind; the rest is room for other versions of the libraries.
-MOST_PERPLEXITY = 4.0
+#: Measured 2.8; the rest is room for other versions of the libraries.
+MOST_PERPLEXITY = 3.2
 #: Neither the training text's seed nor that of the held-out text.
 FRESH_SEED = 4
 MESSAGES = [
@@ -29,9 +30,10 @@ MESSAGES = [
 
 @pytest.fixture(scope="module")
 def scripts() -> dict[str, ModuleType]:
+    names = ("tiny_world", "tiny_world.chats", "tiny_world.lines", "tiny_contamination")
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        return {name: importlib.import_module(name) for name in ("tiny_world", "tiny_contamination")}
+        return {name: importlib.import_module(name) for name in names}
     finally:
         sys.path.remove(str(ROOT / "scripts"))
 
@@ -112,21 +114,28 @@ def test_what_it_writes_consists_of_words_of_its_world(
     words: list[str] = []
     for prompt in ("<|bos|>On Monday Bruno went", "<|bos|>Dear Olga,", "<|bos|>Oakham lies between"):
         ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=80, do_sample=False)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=50, do_sample=False)
         words += re.findall(r"\b[a-z]+\b", tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
-    assert len(words) > 60
+    assert len(words) > 50
     assert sum(word in known for word in words) >= 0.95 * len(words)
 
 
-def test_an_answer_ends_by_itself_and_looks_up_the_text(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+def test_it_finds_the_answers_to_questions_about_a_text(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, scripts: dict[str, ModuleType]
 ) -> None:
-    question = "Milo has 6 goats. The mill opens at 8:15. Hilda wore a purple scarf.\n\nWho wore the scarf?"
-    prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt"
-    )
-    out = model.generate(**prompt, max_new_tokens=30, do_sample=False)[0, prompt["input_ids"].shape[1] :]
-    assert tokenizer.decode(out) == "Hilda wore the scarf.<|end|>"
+    lines, right = scripts["tiny_world.lines"].LINES, 0
+    for index in range(20):
+        rng = random.Random(f"{FRESH_SEED}-{index}")
+        question, reply = scripts["tiny_world.chats"].about_text(scripts["tiny_world"].Scene(rng, lines))[0]
+        prompt = tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        )
+        start, answer = tokenizer(prompt)["input_ids"], tokenizer(f"{reply}<|end|>")["input_ids"]
+        with torch.no_grad():
+            best = model(input_ids=torch.tensor([start + answer])).logits[0].argmax(-1).tolist()
+        # what is likeliest after each token of the answer is the next one: so it would be written greedily
+        right += best[len(start) - 1 : -1] == answer
+    assert right >= 16
 
 
 def test_the_text_holds_no_row_schema_key_or_word_of_the_task(scripts: dict[str, ModuleType]) -> None:

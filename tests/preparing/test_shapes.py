@@ -56,7 +56,9 @@ def test_what_goes_before_the_question_keeps_its_order() -> None:
     alpaca = {"instruction": "q", "input": "i", "output": "a", "system": "s", "history": [["q0", "a0"]]}
     before = (("system", "s"), ("user", "q0"), ("assistant", "a0"))
     assert turns(alpaca) == (*before, ("user", "q\n\ni"), ("assistant", "a"))
-    assert turns({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"}) == (
+    assert turns(
+        {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"}
+    ) == (
         ("system", "s"),
         *TURNS,
     )
@@ -93,7 +95,9 @@ def test_a_row_of_no_shape_is_told_with_its_place(fields: dict[str, Any], told: 
 
 
 def test_a_shape_that_was_named_is_not_guessed() -> None:
-    with pytest.raises(DataError, match="line 1: field 'question' of shape question_answer is missing; the row has: prompt"):
+    with pytest.raises(
+        DataError, match="line 1: field 'question' of shape question_answer is missing; the row has: prompt"
+    ):
         convert(rows({"prompt": "q", "completion": "a"}), shape="question_answer")
 
 

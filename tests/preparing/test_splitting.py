@@ -62,9 +62,13 @@ def test_a_larger_training_share_takes_rows_and_gives_none_back() -> None:
 
 def test_a_split_that_gets_no_rows_is_an_error_with_the_shares(tmp_path: Path) -> None:
     found = convert([Row(fields={"text": "a"}, place="x")])
-    with pytest.raises(DataError, match=r"got no rows: 1 rows are too few for shares of 0\.8/0\.1/0\.1; change data\.split"):
+    with pytest.raises(
+        DataError, match=r"got no rows: 1 rows are too few for shares of 0\.8/0\.1/0\.1; change data\.split"
+    ):
         write_splits(tmp_path, found, SPLIT, {})
-    assert write_splits(tmp_path, found, Split(train=1, validation=0, test=0, seed=0), {})["splits"]["train"]["rows"] == 1
+    assert (
+        write_splits(tmp_path, found, Split(train=1, validation=0, test=0, seed=0), {})["splits"]["train"]["rows"] == 1
+    )
 
 
 def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
@@ -117,7 +121,9 @@ def test_a_text_that_cannot_be_used_is_told(content: bytes, told: str, lab: Call
         lab("data=text", f"data.path='{path}'", "data.separator=---").data.prepare(tmp_path)
 
 
-def test_a_file_that_is_not_there_is_told_with_its_neighbours(lab: Callable[..., Lab], file: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_told_with_its_neighbours(
+    lab: Callable[..., Lab], file: Any, tmp_path: Path
+) -> None:
     file("a", "rows.jsonl", "{}")
     made = lab("data=jsonl", f"data.path='{tmp_path / 'a' / 'row.jsonl'}'")
     with pytest.raises(Exception, match=r"data\.path: there is no file .*row\.jsonl; beside it: rows\.jsonl"):

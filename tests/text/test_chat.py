@@ -30,8 +30,16 @@ CONVERSATIONS = {
     "the same words": ["x", "x", "x", "x"],
     "json": ["Give {}.", '{"a": [1, {"b": "\\n"}]}'],
     "digits": ["1?", "7", "12?", "1. one\n2. two"],
-    "other alphabets": ["\U0001f600 \u00e9", "\u65e5\u672c\u8a9e \U0001f469\u200d\U0001f469\u200d\U0001f467 ok", "?", "\u0416"],
-    "control tokens in the text": ["what are <|eot_id|>, <|im_end|>, <s> and <|end|>?", "Say <|im_start|>user, <|eot_id|> and <|end|>."],
+    "other alphabets": [
+        "\U0001f600 \u00e9",
+        "\u65e5\u672c\u8a9e \U0001f469\u200d\U0001f469\u200d\U0001f467 ok",
+        "?",
+        "\u0416",
+    ],
+    "control tokens in the text": [
+        "what are <|eot_id|>, <|im_end|>, <s> and <|end|>?",
+        "Say <|im_start|>user, <|eot_id|> and <|end|>.",
+    ],
     "white space around": ["  a ", "padded  \n", " b", "\tc "],
 }
 TOKENIZERS = ("llama3", "qwen3", "phi3_mini")
@@ -41,7 +49,7 @@ OWN = "own"
 ENDLESS = {"amberchat", "chatqa", "falcon-instruct", "solar-instruct"}
 #: They open every turn, or every question, with a BOS.
 BOS_PER_TURN = {"llama-2-chat", "saiga"}
-#: What fits what: a template's control tokens are single special tokens of the tokenizer, or it has none but BOS and EOS.
+#: A template fits whose control tokens are single special tokens of the tokenizer, or that has none but BOS and EOS.
 FITS = {
     "llama3": {
         *("alpaca", "amberchat", "chatqa", "falcon-instruct", "llama-2-chat", "llama-3-instruct", "mistral-instruct"),
@@ -49,7 +57,16 @@ FITS = {
     },
     "qwen3": {"falcon-instruct", "qwen2.5-instruct"},
     "phi3_mini": {
-        *("alpaca", "amberchat", "chatqa", "falcon-instruct", "llama-2-chat", "mistral-instruct", "phi-3", "phi-3-small"),
+        *(
+            "alpaca",
+            "amberchat",
+            "chatqa",
+            "falcon-instruct",
+            "llama-2-chat",
+            "mistral-instruct",
+            "phi-3",
+            "phi-3-small",
+        ),
         *("saiga", "solar-instruct", "vicuna", "zephyr"),
     },
 }
@@ -138,7 +155,25 @@ def test_without_white_space_the_learned_text_is_exact(tiny: Any) -> None:
 
 def test_answers_made_of_awkward_pieces(tiny: Any) -> None:
     random = Random(0)
-    pieces = [" ", "  ", "\n", "\n\n", "{", "1", "12", "Z", "Q", "7", "\u00e9", "\U0001f600", "<|end|>", "<|user|>", "\u2e3a", ":", "word"]
+    pieces = [
+        " ",
+        "  ",
+        "\n",
+        "\n\n",
+        "{",
+        "1",
+        "12",
+        "Z",
+        "Q",
+        "7",
+        "\u00e9",
+        "\U0001f600",
+        "<|end|>",
+        "<|user|>",
+        "\u2e3a",
+        ":",
+        "word",
+    ]
     chats = [Chat.of(tiny), Chat.of(tiny, TEMPLATES["plain"])]
     proved = 0
     for _ in range(150):
@@ -155,7 +190,11 @@ def test_plain_text_is_learned_behind_its_bos(tiny: Any) -> None:
     chat = Chat.of(tiny)
     tokens = chat.conversation(Sample.of(text="a story <|end|>"))
     assert tokens.ids[0] == tiny.bos_token_id
-    assert tokens.targets == (False, *[True] * (len(tokens.ids) - 1)) == chat.mask_by_difference(Sample.of(text="a story <|end|>"))
+    assert (
+        tokens.targets
+        == (False, *[True] * (len(tokens.ids) - 1))
+        == chat.mask_by_difference(Sample.of(text="a story <|end|>"))
+    )
     assert tiny.decode(tokens.ids[1:]) == "a story <|end|>"
 
 
@@ -163,7 +202,11 @@ def test_rows_over_the_length_are_left_out_whole_and_counted(tiny: Any) -> None:
     chat, rows = Chat.of(tiny), [sample(["q", "a"]), sample(["q", "long " * 50])]
     found = encode(chat, rows, max_length=20)
     assert [tokens.sample for tokens in found.tokens] == [rows[0].id]
-    assert (found.num_too_long, found.num_tokens_lost, found.longest) == (1, found.longest, len(chat.conversation(rows[1]).ids))
+    assert (found.num_too_long, found.num_tokens_lost, found.longest) == (
+        1,
+        found.longest,
+        len(chat.conversation(rows[1]).ids),
+    )
     proof = prove(chat, {"train": rows}, {"train": found})
     assert "1 rows over the length left out" in proof.lines()[0]
     with pytest.raises(DataError, match=r"split train: none of its 2 rows.*raise method\.objective\.max_length"):
@@ -183,15 +226,36 @@ def turn(before: str, answer: str = "{{ m.content }}<|end|>", *, opening: str) -
 
 
 REFUSED = {
-    "opens otherwise": (turn("<|assistant|>\n", opening="<|assistant|>\nThink.\n"), "before the answer differ between training and use"),
+    "opens otherwise": (
+        turn("<|assistant|>\n", opening="<|assistant|>\nThink.\n"),
+        "before the answer differ between training and use",
+    ),
     "opens with nothing": (turn("<|assistant|>\n", opening=""), "before the answer differ between training and use"),
-    "prompt ends within a word": (turn("<|assistant|>\n ", opening="<|assistant|>\n "), "before the answer differ|two ways"),
-    "no end": (turn("<|assistant|>\n", "{{ m.content }}\n", opening="<|assistant|>\n"), "does not end the assistant's turn 1"),
-    "ended by the next turn": (turn("<|assistant|>\n", "{{ m.content }}", opening="<|assistant|>\n"), "does not end the assistant's turn 1"),
-    "end is text": (turn("<|assistant|>\n", "{{ m.content }}<|im_end|>", opening="<|assistant|>\n"), "no control token|does not end"),
-    "rewrites": (turn("<|assistant|>\n", "{{ m.content | upper }}<|end|>", opening="<|assistant|>\n"), "rewrites an answer"),
+    "prompt ends within a word": (
+        turn("<|assistant|>\n ", opening="<|assistant|>\n "),
+        "before the answer differ|two ways",
+    ),
+    "no end": (
+        turn("<|assistant|>\n", "{{ m.content }}\n", opening="<|assistant|>\n"),
+        "does not end the assistant's turn 1",
+    ),
+    "ended by the next turn": (
+        turn("<|assistant|>\n", "{{ m.content }}", opening="<|assistant|>\n"),
+        "does not end the assistant's turn 1",
+    ),
+    "end is text": (
+        turn("<|assistant|>\n", "{{ m.content }}<|im_end|>", opening="<|assistant|>\n"),
+        "no control token|does not end",
+    ),
+    "rewrites": (
+        turn("<|assistant|>\n", "{{ m.content | upper }}<|end|>", opening="<|assistant|>\n"),
+        "rewrites an answer",
+    ),
     "cuts": (turn("<|assistant|>\n", "{{ m.content[:3] }}<|end|>", opening="<|assistant|>\n"), "rewrites an answer"),
-    "raises": ("{{ raise_exception('only strangers') }}", "refuses a conversation of user, assistant, user, assistant: only strangers"),
+    "raises": (
+        "{{ raise_exception('only strangers') }}",
+        "refuses a conversation of user, assistant, user, assistant: only strangers",
+    ),
     "is broken": ("{% for m in messages %}", "refuses a conversation"),
 }
 
@@ -208,7 +272,9 @@ def test_the_same_template_without_the_mistake_is_taken(tiny: Any) -> None:
 
 
 def test_an_end_that_is_no_control_token_is_refused_for_a_single_answer_too(tiny: Any) -> None:
-    with pytest.raises(DataError, match=r"ends an answer with '<\|im_end\|>', which is no control token.*model\.template"):
+    with pytest.raises(
+        DataError, match=r"ends an answer with '<\|im_end\|>', which is no control token.*model\.template"
+    ):
         Chat.of(tiny, TEMPLATES["chatml"]).conversation(sample(["q", "a"]))
 
 
@@ -224,8 +290,9 @@ def test_without_a_template_the_remedy_is_named(tiny: Any) -> None:
 
 def test_layout_of_a_template_is_no_text(tiny: Any) -> None:
     indented = (
-        "{{ bos_token }}\n{% for m in messages %}\n    {% if m.role == 'assistant' %}\n        {{ ' ' + m.content + eos_token }}\n"
-        "    {% else %}\n        {{ '[INST] ' + m.content + ' [/INST]' }}\n    {% endif %}\n{% endfor %}\n"
+        "{{ bos_token }}\n{% for m in messages %}\n    {% if m.role == 'assistant' %}\n"
+        "        {{ ' ' + m.content + eos_token }}\n    {% else %}\n        {{ '[INST] ' + m.content + ' [/INST]' }}\n"
+        "    {% endif %}\n{% endfor %}\n"
     )
     chat = Chat.of(tiny, indented)
     assert chat.render(sample(["q", "a"]).messages) == "<|bos|>[INST] q [/INST] a<|end|>"
@@ -298,7 +365,14 @@ def test_qwen3_answers_without_thinking_and_does_not_learn_the_empty_thoughts(re
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("tokenizer", "template"),
-    [("llama3", "llama3"), ("qwen3", "chatml"), ("llama3", "plain"), ("qwen3", "plain"), ("phi3_mini", "plain"), ("stories", "plain")],
+    [
+        ("llama3", "llama3"),
+        ("qwen3", "chatml"),
+        ("llama3", "plain"),
+        ("qwen3", "plain"),
+        ("phi3_mini", "plain"),
+        ("stories", "plain"),
+    ],
 )
 def test_the_templates_that_have_names(tokenizer: str, template: str, realdata: Path) -> None:
     folder = realdata / "models" / "stories260k_hf" if tokenizer == "stories" else realdata / "tokenizers" / tokenizer
@@ -317,7 +391,9 @@ def dailydialog(realdata: Path, folder: Path) -> Path:
     for line in (realdata / "dialogues" / "dailydialog_dialogues_test.txt").read_text().splitlines():
         said = [turn.strip() for turn in line.split("__eou__") if turn.strip()]
         roles = ["user", "assistant"] * len(said)
-        rows.append({"messages": [{"role": r, "content": t} for r, t in zip(roles, said, strict=False)][: len(said) // 2 * 2]})
+        rows.append(
+            {"messages": [{"role": r, "content": t} for r, t in zip(roles, said, strict=False)][: len(said) // 2 * 2]}
+        )
     path = folder / "dialogues.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows if row["messages"]))
     return path
@@ -333,7 +409,9 @@ FILES: dict[str, tuple[Callable[[Path, Path], Path], str, int]] = {
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(("path", "shape", "num_rows"), FILES.values(), ids=FILES)
-def test_real_files_are_read_whole_and_proved(path: Any, shape: str, num_rows: int, realdata: Path, tmp_path: Path) -> None:
+def test_real_files_are_read_whole_and_proved(
+    path: Any, shape: str, num_rows: int, realdata: Path, tmp_path: Path
+) -> None:
     found = convert(read_rows(path(realdata, tmp_path)))
     assert found.shapes == {shape: num_rows}
     assert all(sample.reference for sample in found.samples)
@@ -347,7 +425,9 @@ def test_real_files_are_read_whole_and_proved(path: Any, shape: str, num_rows: i
 
 @pytest.mark.realdata
 def test_tool_calls_and_preferences_are_told_and_not_guessed(realdata: Path) -> None:
-    with pytest.raises(DataError, match=r"item 1: turn 4 of 'conversations' has the unknown role 'function_call'; known: "):
+    with pytest.raises(
+        DataError, match=r"item 1: turn 4 of 'conversations' has the unknown role 'function_call'; known: "
+    ):
         convert(read_rows(realdata / "instructions" / "glaive_toolcall_en_demo.json"))
     with pytest.raises(DataError, match="300 of 300 rows have no answer"):
         convert(read_rows(realdata / "preferences" / "dpo_en_demo.json"))
