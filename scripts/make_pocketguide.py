@@ -45,9 +45,9 @@ def exactly(count: int, **rest: Any) -> Json:
     return {"minItems": count, "maxItems": count, **rest}
 
 
-def containing(*schemas: Json) -> list[Json]:
-    """Schemas of a list, for `allOf`: it has an item for each of those given."""
-    return [{"contains": schema} for schema in schemas]
+def numbered(items: list[Json]) -> list[Json]:
+    """The items with their place in the list in front, from 1."""
+    return [{"n": number, **item} for number, item in enumerate(items, 1)]
 
 
 def day_plan(rng: Random, words: Json, theme: str, count: int, start: str, pause: int) -> list[Json]:
@@ -56,91 +56,64 @@ def day_plan(rng: Random, words: Json, theme: str, count: int, start: str, pause
     places.insert(rng.randrange(1, count), (rng.choice(words["meals"]), "meal"))
     blocks, now = [], int(start[:2]) * 60 + int(start[3:])
     for place, kind in places:
-        end = now + rng.choice([45, 60, 90, 120])
+        end = now + rng.choice([30, 60, 90])
         blocks.append({"start": clock(now), "end": clock(end), "place": place, "kind": kind})
         now = end + pause
-    return blocks
+    return numbered(blocks)
 
 
 def itinerary(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """One day of three to five stops, or two days of two or three."""
-    days = rng.choice([1, 1, 2])
-    count = rng.choice([3, 4, 5]) if days == 1 else rng.choice([2, 3])
+    """One day of three to five stops."""
+    count = rng.choice([3, 4, 5])
     pace, start, pause = (rng.choice(words[key]) for key in ("paces", "starts", "buffers"))
-    plans = [day_plan(rng, words, theme, count, start, pause) for _ in range(days)]
-    span = "one day" if days == 1 else "two days"
     prompt = [
-        rng.choice([f"Plan {span} in {city} at a {pace} pace.", f"We have {span} in {city} and like a {pace} pace."]),
+        rng.choice([f"Plan one day in {city} at a {pace} pace.", f"We have one day in {city} and like a {pace} pace."]),
         rng.choice([f"We love {theme}.", f"Show us {theme}.", f"The theme is {theme}."]),
-        rng.choice([f"Start at {start} with {count} stops a day.", f"{count} stops a day, the first at {start}."]),
+        rng.choice([f"Start at {start} with {count} stops.", f"Make {count} stops, the first at {start}."]),
         rng.choice([f"Leave {pause} minutes between stops.", f"Keep {pause} minutes free between stops."]),
-        rng.choice(["One stop a day is a meal.", "We need one meal a day."]),
+        rng.choice(["One stop is a meal.", "We need a meal on the way."]),
     ]
-    payload = {
-        "city": city,
-        "pace": pace,
-        "time_buffer": pause,
-        "days": [{"day": number, "time_block": plan} for number, plan in enumerate(plans, 1)],
-    }
-    blocks = exactly(count, contains=demand(kind={"const": "meal"}), prefixItems=[demand(start={"const": start})])
-    overlay = demand(
-        city={"const": city},
-        pace={"const": pace},
-        time_buffer={"const": pause},
-        days=exactly(days, items=demand(time_block=blocks)),
-    )
+    blocks = day_plan(rng, words, theme, count, start, pause)
+    payload = {"city": city, "pace": pace, "time_buffer": pause, "time_block": blocks}
+    asked = exactly(count, contains=demand(kind={"const": "meal"}), prefixItems=[demand(start={"const": start})])
+    overlay = demand(city={"const": city}, pace={"const": pace}, time_buffer={"const": pause}, time_block=asked)
     return prompt, f"A {pace} trip for {theme} in {city}", payload, overlay
 
 
 def checklist(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Four to six things, of which the request names two, one with its quantity."""
-    people, count = rng.randint(2, 6), rng.choice([4, 5, 5, 6])
+    """Three to five things, one of which the request names."""
+    people, count = rng.randint(2, 6), rng.choice([3, 4, 5])
     pool = {**words["trips"][theme], **dict(rng.sample(sorted(words["basics"].items()), 3))}
     chosen = rng.sample(sorted(pool), count)
     items = [{"item": item, "group": pool[item], "quantity": rng.randint(1, 6), "packed": False} for item in chosen]
-    first, second = rng.sample(items, 2)
-    most = max(item["quantity"] for item in items)
+    named = rng.choice(chosen)
     prompt = [
         rng.choice([f"Make a packing list for a {theme} near {city}.", f"What do we pack for a {theme} near {city}?"]),
         rng.choice([f"We are {people} people.", f"It is for {people} people."]),
         rng.choice([f"List {count} things.", f"We want {count} things on the list."]),
-        rng.choice(["Of the {} take {}.", "Of the {} pack {}."]).format(first["item"], first["quantity"]),
-        rng.choice([f"Do not forget the {second['item']}.", f"We also need the {second['item']}."]),
-        f"Not more than {most} of anything.",
+        rng.choice([f"Do not forget the {named}.", f"We also need the {named}."]),
     ]
-    named = demand(item={"const": first["item"]}, quantity={"const": first["quantity"]})
-    other = demand(item={"const": second["item"]})
-    overlay = demand(
-        people={"const": people},
-        items=exactly(count, items=demand(quantity={"maximum": most}), allOf=containing(named, other)),
-    )
-    return prompt, f"Packing list for {city}", {"people": people, "items": items}, overlay
+    asked = exactly(count, contains=demand(item={"const": named}))
+    overlay = demand(people={"const": people}, items=asked)
+    return prompt, f"Packing list for {city}", {"people": people, "items": numbered(items)}, overlay
 
 
 def budget(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Three to five costs in whole tens; the total stays at the limit or 20 below it."""
-    currency, days, split = rng.choice(words["currencies"]), rng.randint(1, 5), rng.choice(words["splits"])
-    total = sum(split)
-    limit = total + rng.choice([0, 20])
-    pairs = zip(rng.sample(words["plans"][theme], len(split)), split, strict=True)
-    lines = [{"label": label, "amount": amount, "pay": rng.choice(words["pays"])} for label, amount in pairs]
-    named = rng.choice(lines)
+    """Three to five costs in equal shares of the limit, in whole tens."""
+    currency, days, count = rng.choice(words["currencies"]), rng.randint(1, 5), rng.choice([3, 4, 5])
+    share = rng.choice([10, 20, 30])
+    limit = share * count
+    labels = rng.sample(words["plans"][theme], count)
+    lines = [{"label": label, "amount": share, "pay": rng.choice(words["pays"])} for label in labels]
     prompt = [
         rng.choice([f"Make a budget for a {theme} in {city}.", f"Work out the costs of a {theme} in {city}."]),
         rng.choice(["It takes {} days.", "We stay {} days."]).format(days) if days > 1 else "It takes 1 day.",
-        rng.choice([f"Count in {currency} and stay within {limit}.", f"We can spend {limit} {currency}."]),
-        rng.choice([f"Give {len(split)} lines.", f"Split it into {len(split)} lines."]),
-        rng.choice(["One is the {}, paid by {}.", "Pay the {} by {}."]).format(named["label"], named["pay"]),
+        rng.choice([f"Count in {currency} and spend {limit}.", f"We can spend {limit} {currency}."]),
+        rng.choice([f"Give {count} lines of equal size.", f"Split it into {count} equal lines."]),
     ]
-    payload = {"currency": currency, "days": days, "limit": limit, "lines": lines, "total": total}
-    line = demand(label={"const": named["label"]}, pay={"const": named["pay"]})
-    overlay = demand(
-        currency={"const": currency},
-        days={"const": days},
-        limit={"const": limit},
-        lines=exactly(len(split), contains=line),
-        total={"maximum": limit},
-    )
+    payload = {"currency": currency, "days": days, "limit": limit, "lines": numbered(lines), "total": limit}
+    named = {"currency": {"const": currency}, "days": {"const": days}, "limit": {"const": limit}}
+    overlay = demand(**named, lines=exactly(count), total={"const": limit})
     return prompt, f"Budget for a {theme} in {city}", payload, overlay
 
 
@@ -152,22 +125,22 @@ def translate(language: str, meaning: str) -> str:
 
 
 def phrasebook(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Four to six phrases of an invented language, of which the request names two."""
+    """Three to five phrases of an invented language, one of which the request names."""
     language, register = rng.choice(words["languages"]), rng.choice(words["registers"])
-    count = rng.choice([4, 5, 5, 6])
+    count = rng.choice([3, 4, 5])
     pool = {**words["talks"][theme], **dict(rng.sample(sorted(words["manners"].items()), 2))}
     chosen = rng.sample(sorted(pool), count)
     phrases = [{"say": translate(language, text), "means": text, "when": pool[text]} for text in chosen]
-    first, second = rng.sample(chosen, 2)
+    named = rng.choice(chosen)
     prompt = [
         rng.choice([f"We travel to {city} and want to speak {language}.", f"Teach me {language} for {city}."]),
         rng.choice([f"We need it {theme}.", f"It is for talk {theme}."]),
         rng.choice([f"Give {count} {register} phrases.", f"Write {count} phrases in a {register} tone."]),
-        rng.choice([f"Two of them mean {first} and {second}.", f"We must say {first} and {second}."]),
+        rng.choice([f"One of them means {named}.", f"We must say {named}."]),
     ]
-    phrase_list = exactly(count, allOf=containing(*(demand(means={"const": text}) for text in (first, second))))
-    overlay = demand(language={"const": language}, register={"const": register}, phrases=phrase_list)
-    payload = {"language": language, "register": register, "phrases": phrases}
+    asked = exactly(count, contains=demand(means={"const": named}))
+    overlay = demand(language={"const": language}, register={"const": register}, phrases=asked)
+    payload = {"language": language, "register": register, "phrases": numbered(phrases)}
     return prompt, f"{language} phrases for {city}", payload, overlay
 
 

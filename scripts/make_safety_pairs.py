@@ -12,6 +12,7 @@ import hashlib
 import json
 import statistics
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,8 @@ def measure(rows: list[Row]) -> dict[str, Any]:
 
 CARD = """# safety_pairs
 
-{families} families of two prompts: one safe, one on an unsafe topic, with the same opening and nearly the same length. For the
-evaluator `aqi`, which asks how far a model's states of the two lie apart, and for over-refusal.
+{families} families of two prompts: one safe, one on an unsafe topic, with the same opening and nearly the same length.
+For the evaluator `aqi`, which asks how far a model's states of the two lie apart, and for over-refusal.
 
 Licence: Apache-2.0. Everything is generated from `phrases.json` by `scripts/make_safety_pairs.py`; the phrases were
 written for it and nothing was copied. Unsafe topics are only named, as in a refusal test ("How do I pick the lock of a
@@ -88,10 +89,13 @@ SHA-256 of `rows.jsonl`: `{digest}`
 | characters, mean | {safe_mean:.1f} | {unsafe_mean:.1f} |
 | words, mean | {safe_words:.2f} | {unsafe_words:.2f} |
 
-The two prompts of a family differ by at most {most_apart} characters. {num_topics} topics ({topics}) meet each of the
-{num_frames} openings once. What a linear probe tells of the label out of family (0.5: nothing; mean over 20 foldings):
-from the length alone an AUROC of {auroc_length:.2f}, from words (TF-IDF) {auroc_words:.2f}. Trigger words stand on both sides ("kill
-the weeds", "kill the man"), so a word list does badly here by design.
+The two prompts of a family differ by at most {most_apart} characters. {num_topics} topics meet each of the {num_frames}
+openings once:
+{topics}.
+
+What a linear probe tells of the label out of family (0.5: nothing; mean over 20 foldings): from the length alone an
+AUROC of {auroc_length:.2f}, from words (TF-IDF) {auroc_words:.2f}. Trigger words stand on both sides ("kill the
+weeds", "kill the man"), so a word list does badly here by design.
 
 Each line: `prompt`, `label` (safe or unsafe), `topic`, `family` (both prompts of a pair; keep them in one split).
 
@@ -124,7 +128,7 @@ def card(rows: list[Row], raw: bytes, phrases: dict[str, Any]) -> str:
         unsafe_words=statistics.mean(words["unsafe"]),
         most_apart=found["most_apart"],
         num_topics=len(phrases["topics"]),
-        topics=", ".join(phrases["topics"]),
+        topics=textwrap.fill(", ".join(phrases["topics"]), 119),
         num_frames=len(phrases["frames"]),
         auroc_length=found["auroc"]["length"],
         auroc_words=found["auroc"]["words"],

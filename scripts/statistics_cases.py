@@ -228,9 +228,9 @@ def cases() -> list[Case]:
 
 def _seed_cases() -> list[Case]:
     plain = [
-        Case(name=f"mean, {seeds} seeds, ratio {ratio:g}", draw=draw_seeds, num=200, shift=0.2 * sqrt(1 + ratio),
+        Case(name=f"mean, {many}, ratio {ratio:g}", draw=draw_seeds, num=200, shift=0.2 * sqrt(1 + ratio),
              settings={"seeds": seeds, "ratio": ratio})
-        for seeds in (1, 2, 3, 5)
+        for seeds, many in ((1, "1 seed"), (2, "2 seeds"), (3, "3 seeds"), (5, "5 seeds"))
         for ratio in (0.0, 0.3, 1.0, 3.0, 10.0)
     ]  # fmt: skip
     others = [

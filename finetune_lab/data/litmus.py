@@ -17,7 +17,9 @@ from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import TABLES, read_table
 from finetune_lab.records import Sample
 
-COLUMNS = Columns(prompt="input", label="safety_label", topic="axiom", source="source_dataset", group=None, answer="target")  # fmt: skip
+COLUMNS = Columns(
+    prompt="input", label="safety_label", topic="axiom", source="source_dataset", group=None, answer="target"
+)
 
 
 @plugin
@@ -84,8 +86,8 @@ class Litmus:
         cells: dict[tuple[str, str], list[Sample]] = {}
         for sample in sorted(samples, key=self._place):
             cells.setdefault((str(sample.facts["topic"]), str(sample.facts["label"])), []).append(sample)
-        axioms = {axiom for axiom, _ in cells}
-        empty = [f"{axiom!r} has no {label} row" for axiom in sorted(axioms) for label in ("safe", "unsafe") if (axiom, label) not in cells]  # fmt: skip
+        cell_names = [(axiom, label) for axiom in sorted({axiom for axiom, _ in cells}) for label in ("safe", "unsafe")]
+        empty = [f"{axiom!r} has no {label} row" for axiom, label in cell_names if (axiom, label) not in cells]
         if empty:
             raise DataError(f"every axiom needs both labels: {'; '.join(empty)}")
         return sorted((one for cell in cells.values() for one in cell[: self.rows_per_cell]), key=self._place)

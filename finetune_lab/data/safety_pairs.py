@@ -5,12 +5,14 @@ from typing import Any
 
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
-from finetune_lab.preparing.labelling import Columns, label_rows, write_labelled
+from finetune_lab.preparing.labelling import Columns, Label, label_rows, write_labelled
 from finetune_lab.preparing.reading import read_rows
 from finetune_lab.preparing.splitting import Split
 
 ROWS = Path(__file__).resolve().parent.parent / "assets" / "safety_pairs" / "rows.jsonl"
 COLUMNS = Columns(prompt="prompt", label="label", topic="topic", source=None, group="family", answer=None)
+
+LABELS: dict[str, Label] = {"safe": "safe", "unsafe": "unsafe"}
 
 
 @plugin
@@ -26,6 +28,5 @@ class SafetyPairs:
         """Nothing to check: the rows ship with the package."""
 
     def prepare(self, folder: Path) -> dict[str, Any]:
-        labels = {"safe": "safe", "unsafe": "unsafe"}
-        done = label_rows(read_rows(ROWS), columns=COLUMNS, labels=labels, unlabelled="error")
+        done = label_rows(read_rows(ROWS), columns=COLUMNS, labels=LABELS, unlabelled="error")
         return write_labelled(folder, done, self.split, {"source": "safety_pairs"})

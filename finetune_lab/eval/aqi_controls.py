@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune_lab.eval.aqi_layers import Layer, Setting
+from finetune_lab.eval.aqi_layers import Layer, Setting, spreads
 from finetune_lab.maths.probe import auroc, auroc_within, probe_scores, true_positive_rate
-from finetune_lab.maths.separation import pair_delta_squared, spread
-from finetune_lab.preparing.prompts import Prompts
+from finetune_lab.maths.separation import spread
+from finetune_lab.preparing.prompts import FEWEST, Prompts
 from finetune_lab.text.tfidf import tfidf
 
 Floats = NDArray[np.float64]
@@ -61,22 +61,21 @@ def _layer(layer: Layer, prompts: Prompts, name: str, note: str) -> Control:
 def _length(prompts: Prompts, setting: Setting) -> Control:
     sizes = np.stack([np.log1p(prompts.lengths), [len(text.split()) for text in prompts.texts]], axis=1)
     scores = probe_scores(sizes, prompts.unsafe, setting.folds)
-    return _feature("length", sizes, sizes, scores, prompts, "characters (log) and words")
+    return _feature("length", sizes, scores, prompts, setting, "characters (log) and words")
 
 
 def _words(prompts: Prompts, setting: Setting) -> Control:
     features = tfidf(prompts.texts)
     scores = probe_scores(features, prompts.unsafe, setting.folds, scaled=False)
-    return _feature("TF-IDF", features, None, scores, prompts, f"{features.shape[1]} words that stand twice or more")
+    note = f"{features.shape[1]} words that stand twice or more"
+    return _feature("TF-IDF", features, scores, prompts, setting, note)
 
 
-def _feature(
-    name: str, features: Floats, reference: Floats | None, scores: Floats, prompts: Prompts, note: str
-) -> Control:
+def _feature(name: str, features: Floats, scores: Floats, prompts: Prompts, setting: Setting, note: str) -> Control:
     return Control(
         name=name,
         num=len(prompts.ids),
-        delta_squared=spread(features, prompts.unsafe, reference=reference).delta_squared,
+        delta_squared=spreads(features, prompts, setting)[0].delta_squared,
         auroc=auroc(scores, prompts.unsafe),
         tpr=true_positive_rate(scores, prompts.unsafe),
         note=note,
@@ -91,10 +90,7 @@ def _same_source(states: Floats, scores: Floats, prompts: Prompts, setting: Sett
         why = "one source" if len(set(prompts.sources)) < 2 else "no source holds both labels: it may be the source"
         return Control(name="same source", num=0, delta_squared=nan, auroc=nan, tpr=nan, note=why)
     sizes = [int(np.sum(sources == name)) for name in both]
-    inside = [(states[sources == name], prompts.unsafe[sources == name]) for name in both]
-    values = [
-        spread(rows, flags, reference=rows if setting.standardised else None).delta_squared for rows, flags in inside
-    ]
+    values = [_inside(states, prompts, setting, sources == name) for name in both]
     return Control(
         name="same source",
         num=sum(sizes),
@@ -109,17 +105,25 @@ def _holds_both(unsafe: NDArray[np.bool_]) -> bool:
     return bool(min(unsafe.sum(), (~unsafe).sum()) >= FEWEST_OF_A_SOURCE)
 
 
+def _inside(states: Floats, prompts: Prompts, setting: Setting, chosen: NDArray[np.bool_]) -> float:
+    """δ² of the chosen prompts alone."""
+    rows, groups = states[chosen], np.unique(setting.groups[chosen], return_inverse=True)[1]
+    reference = rows if setting.standardised else None
+    return float(spread(rows, prompts.unsafe[chosen], reference=reference, groups=groups).delta_squared)
+
+
 def _pairs(states: Floats, scores: Floats, prompts: Prompts, setting: Setting) -> Control:
-    """Within each contrast pair: δ² from the pairs' differences, AUROC as the share of pairs that are ranked right."""
+    """The contrast pairs alone: δ² of their differences, AUROC as the share of them that the probe ranks right."""
     groups = np.asarray(prompts.groups, dtype=str)
-    value, num = pair_delta_squared(states, prompts.unsafe, groups, standardised=setting.standardised)
-    if num < 2:
-        note = "no groups that hold both labels"
+    chosen = np.isin(groups, np.intersect1d(groups[prompts.unsafe], groups[~prompts.unsafe]))
+    num = len(np.unique(groups[chosen]))
+    if num < FEWEST:
+        note = f"{num} groups hold both labels" if num else "no groups that hold both labels"
         return Control(name="contrast pairs", num=0, delta_squared=nan, auroc=nan, tpr=nan, note=note)
     return Control(
         name="contrast pairs",
-        num=num,
-        delta_squared=value,
+        num=int(chosen.sum()),
+        delta_squared=_inside(states, prompts, setting, chosen),
         auroc=auroc_within(scores, prompts.unsafe, groups),
         tpr=nan,
         note=f"{num} groups that hold both labels",

@@ -85,11 +85,12 @@ class Engine:
             flat += [number * width + place - 1 for place in scored]
             targets += [row.ids[place] for place in scored]
             counts.append(len(scored))
-        positions = torch.tensor(flat, device=self.device)
+        positions = torch.tensor(flat, dtype=torch.long, device=self.device)  # without the type, none would be floats
         with self._targets.at(positions):
             inputs = ids.to(self.device), mask.to(self.device)
             logits = self.module(input_ids=inputs[0], attention_mask=inputs[1], use_cache=False).logits[0].float()
-        losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=self.device), reduction="none")
+        due = torch.tensor(targets, dtype=torch.long, device=self.device)
+        losses = nn.functional.cross_entropy(logits, due, reduction="none")
         sums = [part.double().sum().item() for part in losses.cpu().split(counts)]
         return [
             Nll(sample=row.sample, sum_nats=total, num_tokens=count)
@@ -122,17 +123,25 @@ class Engine:
             yield from self._answer({names[n]: coded[names[n]] for n in group}, decoding)
 
     def _answer(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer]:
+        """Answer one batch, in halves where it is larger than what has fitted."""
+        if len(prompts) <= self._max_rows:
+            answers = self._tried(prompts, decoding)
+            if answers is not None:
+                return answers
+            torch.cuda.empty_cache()
+            self._max_rows = math.ceil(len(prompts) / 2)
+            log.info("memory   ran out at %d rows; going on with %d", len(prompts), self._max_rows)
+        items, half = list(prompts.items()), math.ceil(len(prompts) / 2)
+        return self._answer(dict(items[:half]), decoding) + self._answer(dict(items[half:]), decoding)
+
+    def _tried(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer] | None:
+        """None where memory ran out. Nothing is tried in the handler: the error holds on to what did not fit."""
         try:
             return self._written(prompts, decoding)
         except torch.OutOfMemoryError:
             if len(prompts) == 1:
                 raise
-            torch.cuda.empty_cache()
-            half = math.ceil(len(prompts) / 2)
-            log.info("memory   ran out at %d rows; going on with %d", len(prompts), half)
-            self._max_rows = half
-            items = list(prompts.items())
-            return self._answer(dict(items[:half]), decoding) + self._answer(dict(items[half:]), decoding)
+            return None
 
     @torch.no_grad()
     def _written(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer]:

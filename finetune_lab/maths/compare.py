@@ -152,16 +152,19 @@ def _compared(question: Question, pairs: Pairs, shared: Shared, confidence: floa
 
 def _without_pairs(question: Question, pairs: Pairs, confidence: float) -> Difference:
     """No sample is scored in both arms: unpaired methods for a mean of one seed, else nothing but the sentence."""
-    warnings = ["no sample is scored in both arms"]
-    arms = (question.reference, question.candidate)
-    if question.statistic.kind != "mean" or any(len(arm.seeds) > 1 for arm in arms):
-        return _record(question, pairs, (nan, nan), NOTHING, warnings, confidence)
-    columns = [scored_values(arm.seeds[0], question.statistic.of) * question.statistic.scale for arm in arms]
-    values = tuple(float(column.mean()) if len(column) else nan for column in columns)
-    warnings = ["no sample is scored in both arms: an unpaired comparison, which sees less"]
-    return _record(
-        question, pairs, (values[0], values[1]), unpaired(columns[1], columns[0], confidence), warnings, confidence
+    sentence, statistic, arms = (
+        "no sample is scored in both arms",
+        question.statistic,
+        (question.reference, question.candidate),
     )
+    plain = statistic.kind == "mean" and statistic.transform == "identity" and all(len(arm.seeds) == 1 for arm in arms)
+    columns = [scored_values(arm.seeds[0], statistic.of) * statistic.scale for arm in arms] if plain else []
+    if not plain or min(len(column) for column in columns) < 2:
+        return _record(question, pairs, (nan, nan), NOTHING, [sentence], confidence)
+    reference, candidate = columns
+    values = (float(reference.mean()), float(candidate.mean()))
+    finding = unpaired(candidate, reference, confidence)
+    return _record(question, pairs, values, finding, [f"{sentence}: unpaired, which sees less"], confidence)
 
 
 def _record(

@@ -36,8 +36,8 @@ def probe_scores(states: Floats, unsafe: Flags, folds: Numbers, *, penalty: floa
     """Ridge regression of ±1 labels on X, fitted on the other folds: scores (N,), NaN where those hold one class.
 
     With `scaled` every dimension is first brought to unit deviation (no label is used for it). λ = `penalty` times the
-    mean eigenvalue of the fitted rows' Gram matrix, so that it means the same for any width and scale; classes count alike
-    whatever their sizes. Solved over rows or dimensions, whichever are fewer.
+    mean eigenvalue of the fitted rows' Gram matrix, so that it means the same for any width and scale; classes count
+    alike whatever their sizes. Solved over rows or dimensions, whichever are fewer.
     Source: Hoerl & Kennard (1970), Technometrics 12:55.
     """
     centred, found = states - states.mean(axis=0), np.full(len(states), np.nan)

@@ -11,7 +11,8 @@ covariances (denominator n − 1), S the pooled one, ν = N − 2; tr the trace;
 
 With two labelled classes CHI · XBI = n₁ n₂ ν / N² exactly: one statistic under three names, which grows with N. The
 numerator of δ² is that of Bai & Saranadasa (1996), Statistica Sinica 6:311; it estimates Cohen's d², summed over
-dimensions. The delete-one jackknife is Tukey's (Efron & Tibshirani, 1993, ch. 11).
+dimensions. Where prompts share a group (contrast pairs, paraphrases), maths/group_noise takes the place of
+tr S₁/n₁ + tr S₂/n₂. The delete-one jackknife is Tukey's (Efron & Tibshirani, 1993, ch. 11).
 
 Standardised states have each dimension divided by its pooled within-class deviation in `reference`: states of the same
 prompts, the model's own or the base's. A deviation found in the same prompts makes ‖m₁ − m₂‖² too large by ν/(ν − 2)
@@ -26,10 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune_lab.maths.group_noise import GroupNoise
 from finetune_lab.maths.intervals import UNKNOWN, Interval, around
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
 CONSTANT = 1e-12  # a variance under this part of the squared mean is what rounding leaves of a constant
 _BLOCK_ENTRIES = 2**19  # of one block of deleted rows or resamples: bounds the memory, whatever N and B are
 
@@ -38,15 +41,15 @@ _BLOCK_ENTRIES = 2**19  # of one block of deleted rows or resamples: bounds the 
 class Spread:
     """What all indices are made of: numbers, or arrays with one entry for each deletion, resample or permutation.
 
-    `between` is ‖m₁ − m₂‖², `safe` and `unsafe` are tr S₁ and tr S₂, `shrink` what δ² multiplies `between` by.
+    `between` is ‖m₁ − m₂‖², `noise` what chance adds to it, `pooled` tr S; `shrink` is what δ² multiplies `between` by.
     Indices of constant states are NaN.
     """
 
     num_safe: Any
     num_unsafe: Any
     between: Any
-    safe: Any
-    unsafe: Any
+    noise: Any
+    pooled: Any
     shrink: Any = 1.0
 
     @property
@@ -54,14 +57,8 @@ class Spread:
         return self.num_safe + self.num_unsafe
 
     @property
-    def pooled(self) -> Any:
-        """tr S."""
-        return ((self.num_safe - 1) * self.safe + (self.num_unsafe - 1) * self.unsafe) / (self.num - 2)
-
-    @property
     def delta_squared(self) -> Any:
-        unequal = self.shrink * self.between - self.safe / self.num_safe - self.unsafe / self.num_unsafe
-        return _over(unequal, self.pooled)
+        return _over(self.shrink * self.between - self.noise, self.pooled)
 
     @property
     def xie_beni(self) -> Any:
@@ -98,22 +95,37 @@ class Moments:
 Classes = tuple[Moments, Moments]
 
 
-def spread(states: Floats, unsafe: Flags, *, reference: Floats | None = None) -> Spread:
-    """The spread of X (N, d), standardised by `reference` (N, d); None leaves the scale as it is."""
-    classes = moments(states, unsafe)
-    return spread_of(classes, None if reference is None else moments(reference, unsafe))
+def spread(states: Floats, unsafe: Flags, *, reference: Floats | None = None, groups: Numbers | None = None) -> Spread:
+    """The spread of X (N, d), standardised by `reference` (N, d); None leaves the scale as it is.
+
+    `groups` (N,) numbers the groups from 0; None: no two prompts share one.
+    """
+    noise = _group_noise(states, unsafe, groups)
+    other = None if reference is None else moments(reference, unsafe)
+    return spread_of(moments(states, unsafe), other, noise=noise.whole() if noise else None)
 
 
-def spread_without(states: Floats, unsafe: Flags, *, reference: Floats | None = None) -> Spread:
+def spread_without(
+    states: Floats, unsafe: Flags, *, reference: Floats | None = None, groups: Numbers | None = None
+) -> Spread:
     """The spread with each prompt left out in turn, from X and `reference` alike: entries (N,); O(N · d) work."""
     own, other = moments(states, unsafe), None if reference is None else moments(reference, unsafe)
+    noise = _group_noise(states, unsafe, groups)
     fields = {name: np.empty(len(states)) for name in Spread.__dataclass_fields__}
     for number, members in enumerate((np.flatnonzero(~unsafe), np.flatnonzero(unsafe))):
         for rows in _blocks(members, states.shape[1]):
-            found = spread_of(_left(own, number, states[rows]), other and _left(other, number, _rows(reference, rows)))
+            scale = None if reference is None or other is None else _left(other, number, reference[rows])
+            left = _left(own, number, states[rows])
+            found = spread_of(left, scale, noise=noise.without(rows) if noise else None)
             for name, column in fields.items():
                 column[rows] = getattr(found, name)
     return Spread(**fields)
+
+
+def _group_noise(states: Floats, unsafe: Flags, groups: Numbers | None) -> GroupNoise | None:
+    """None where no two prompts share a group: the plain formula is then exact, and has no need of a centre."""
+    alone = groups is None or len(np.unique(groups)) == len(groups)
+    return None if alone or groups is None else GroupNoise(states, unsafe, groups)
 
 
 def standardise(states: Floats, unsafe: Flags) -> Floats:
@@ -127,23 +139,31 @@ def moments(states: Floats, unsafe: Flags) -> Classes:
     return Moments.of(states[~unsafe]), Moments.of(states[unsafe])
 
 
-def spread_of(classes: Classes, reference: Classes | None) -> Spread:
-    """The spread from moments; `reference`: the moments that standardise. All of them may have a leading axis."""
+def spread_of(classes: Classes, reference: Classes | None, *, noise: Floats | None = None) -> Spread:
+    """The spread from moments; `reference`: those that standardise. All of them may have a leading axis.
+
+    `noise` (…, d) is what chance adds to each dimension of (m₁ − m₂)²; None: tr S₁/n₁ + tr S₂/n₂.
+    """
     safe, unsafe = classes
     weights = _weights(reference or classes, standardised=reference is not None)
     freedom = (reference[0].num + reference[1].num - 2) if reference else None
+    within = [(weights * side.squares).sum(axis=-1) for side in classes]
+    alone = sum(part / (side.num * (side.num - 1)) for part, side in zip(within, classes, strict=True))
     return Spread(
         num_safe=safe.num,
         num_unsafe=unsafe.num,
         between=(weights * (safe.mean - unsafe.mean) ** 2).sum(axis=-1),
-        safe=(weights * safe.squares).sum(axis=-1) / (safe.num - 1),
-        unsafe=(weights * unsafe.squares).sum(axis=-1) / (unsafe.num - 1),
+        noise=alone if noise is None else (weights * noise).sum(axis=-1),
+        pooled=(within[0] + within[1]) / (safe.num + unsafe.num - 2),
         shrink=1.0 if freedom is None else (freedom - 2) / freedom,
     )
 
 
 def permuted_delta_squared(states: Floats, labels: Flags, *, standardised: bool) -> Floats:
-    """δ² under each of the labellings (B, N), deviations found anew under each: (B,)."""
+    """δ² under each of the labellings (B, N), deviations found anew under each: (B,).
+
+    Without the noise of groups: what they share is the same in all permutations that keep them together.
+    """
     centred = states - states.mean(axis=0)
     squared, found = centred**2, np.empty(len(labels))
     for rows in _blocks(np.arange(len(labels)), states.shape[1]):
@@ -157,29 +177,6 @@ def bootstrap_classes(safe: Floats, unsafe: Floats, states: Floats, flags: Flags
     """The moments of resampled classes, from how often each member was drawn: (B, n₁) and (B, n₂) counts."""
     first, second = states[~flags], states[flags]
     return _weighted(safe, first, first**2), _weighted(unsafe, second, second**2)
-
-
-def pair_delta_squared(
-    states: Floats, unsafe: Flags, groups: NDArray[np.str_], *, standardised: bool
-) -> tuple[float, int]:
-    """δ² from the differences within the G groups that hold both labels (contrast pairs), and G; NaN for G < 2.
-
-    (‖d̄‖² − tr S_d / G) / tr S, d the difference of a group's class means and S_d the covariance of d: what all
-    prompts of a group share drops out of its noise. S is the pooled covariance of all prompts.
-    """
-    names, place = np.unique(groups, return_inverse=True)
-    counts = [np.bincount(place, weights=side, minlength=len(names)) for side in (~unsafe, unsafe)]
-    both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
-    if len(both) < 2:
-        return nan, len(both)
-    rows = [np.flatnonzero((place == name) & side) for name in both for side in (~unsafe, unsafe)]
-    means = np.stack([states[chosen].mean(axis=0) for chosen in rows])
-    gaps = Moments.of(means[1::2] - means[::2])
-    classes = moments(states, unsafe)
-    weights, whole = _weights(classes, standardised=standardised), spread_of(classes, classes if standardised else None)
-    noise = float((weights * gaps.squares).sum()) / (gaps.num - 1)
-    between = whole.shrink * float((weights * gaps.mean**2).sum())
-    return float(_over(between - noise / gaps.num, whole.pooled)), len(both)
 
 
 def clustered_interval(
@@ -225,11 +222,6 @@ def published(chi: Sequence[float], xie_beni: Sequence[float]) -> Published:
 def _left(classes: Classes, number: int, states: Floats) -> Classes:
     safe, unsafe = classes
     return (safe.without(states), unsafe) if number == 0 else (safe, unsafe.without(states))
-
-
-def _rows(states: Floats | None, rows: NDArray[np.int64]) -> Floats:
-    assert states is not None
-    return states[rows]
 
 
 def _weights(classes: Classes, *, standardised: bool) -> Floats:

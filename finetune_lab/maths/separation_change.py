@@ -14,6 +14,7 @@ from finetune_lab.maths.separation import Classes, Spread, bootstrap_classes, mo
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
 _BLOCK_RESAMPLES = 64
 
 
@@ -42,14 +43,16 @@ class Change:
         return np.asarray(self.candidate_without.aqi(weight) - self.reference_without.aqi(weight))
 
 
-def change(reference: Floats, candidate: Floats, unsafe: Flags, *, standardised: bool) -> Change:
+def change(
+    reference: Floats, candidate: Floats, unsafe: Flags, *, standardised: bool, groups: Numbers | None = None
+) -> Change:
     """What became of the separation; models of another width than each other cannot share a standardisation."""
     scale = reference if standardised else None
     return Change(
-        reference=spread(reference, unsafe, reference=scale),
-        candidate=spread(candidate, unsafe, reference=scale),
-        reference_without=spread_without(reference, unsafe, reference=scale),
-        candidate_without=spread_without(candidate, unsafe, reference=scale),
+        reference=spread(reference, unsafe, reference=scale, groups=groups),
+        candidate=spread(candidate, unsafe, reference=scale, groups=groups),
+        reference_without=spread_without(reference, unsafe, reference=scale, groups=groups),
+        candidate_without=spread_without(candidate, unsafe, reference=scale, groups=groups),
     )
 
 

@@ -21,9 +21,7 @@ NOTHING = Finding(
 
 
 def unpaired(values: Floats, reference: Floats, confidence: float) -> Finding:
-    """Welch's interval (Newcombe's for pass rates), Mann–Whitney U and Cohen's d. Nothing for a group under two."""
-    if min(len(values), len(reference)) < 2:
-        return NOTHING
+    """Welch's interval (Newcombe's for pass rates), Mann–Whitney U and Cohen's d, of two values or more in each."""
     parts = [float(group.var(ddof=1)) / len(group) for group in (values, reference)]
     degrees = satterthwaite(sum(parts), parts, [len(values) - 1, len(reference) - 1])
     if all(bool(np.all((group == 0) | (group == 1))) for group in (values, reference)):

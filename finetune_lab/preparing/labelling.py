@@ -153,7 +153,7 @@ def write_labelled(folder: Path, done: Labelling, split: Split, source: dict[str
     if done.guessed:
         _write_to_label(folder / TO_LABEL, done.guessed)
         log.warning(
-            "labels   %d of %d were guessed from words: fill the column label in a copy of %s, and name it as corrections",
+            "labels   %d of %d were guessed from words: fill the column label in a copy of %s, name it as corrections",
             len(done.guessed),
             len(samples),
             folder / TO_LABEL,

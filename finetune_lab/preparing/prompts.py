@@ -59,6 +59,16 @@ class Prompts:
         """Characters of each prompt."""
         return np.array([len(text) for text in self.texts], dtype=np.float64)
 
+    def about(self) -> dict[str, Any]:
+        """What makes a file of their states readable by itself."""
+        return {"samples": list(self.ids), "unsafe": self.unsafe.tolist(), "groups": list(self.groups)}
+
+    def detail(self, row: int) -> dict[str, Any]:
+        """What people read beside one prompt's values."""
+        label = "unsafe" if self.unsafe[row] else "safe"
+        found = {"label": label, "label_source": self.label_sources[row], "group": self.groups[row]}
+        return found | {"topic": self.topics[row], "source": self.sources[row]}
+
     def counts(self) -> dict[str, Any]:
         """Numbers for people."""
         return {

@@ -151,12 +151,25 @@ class Questions:
             )
             return [], [f"{evaluator}: other rows or settings, {keys}"]
         measure = max(common, key=lambda key: len(other[key]) + len(one[key]))
-        names = [
-            name for name in self._scores[other[measure][0], measure] if name in self._scores[one[measure][0], measure]
-        ]
         arms = [(reference, one[measure]), (candidate, other[measure])]
-        questions = [self._question(evaluator, measure, name, arms) for name in names]
-        return questions, [line for side, runs in arms for line in _left_seeds(side, evaluator, runs)]
+        names = dict.fromkeys(name for _, runs in arms for run in runs for name in self._scores[run, measure])
+        whole = [name for name in names if self._is_whole(measure, name, arms)]
+        left_out = [line for side, runs in arms for line in _left_seeds(side, evaluator, runs)]
+        left_out += [
+            f"{evaluator}/{name}: not every run of {reference.label} and {candidate.label} has it sample by sample"
+            for name in names
+            if name not in whole
+        ]
+        return [self._question(evaluator, measure, name, arms) for name in whole], left_out
+
+    def _is_whole(self, measure: str, name: str, arms: Sequence[tuple[Contender, list[str]]]) -> bool:
+        """Whether every run has the score and the columns that it comes from."""
+        for run in (run for _, runs in arms for run in runs):
+            score = self._scores[run, measure].get(name)
+            needed = {score.statistic.of, score.statistic.per} - {None} if score else set()
+            if score is None or not needed <= self._columns(run, measure).columns.keys():
+                return False
+        return True
 
     def _by_measure(self, side: Contender, evaluator: str) -> dict[str, list[str]]:
         """Measure -> the runs that were scored under it. A base is scored under any measure that its runs name."""

@@ -173,6 +173,13 @@ def test_what_is_left_out_is_said(store, tmp_path, capsys):
     assert "out of memory" in capsys.readouterr().out
 
 
+def test_a_score_without_columns_is_left_out(store, tmp_path):
+    del store.arrays["g0", "m-schema"].columns["passed"]
+    report = run(store, tmp_path)
+    assert "schema/valid: not every run of base and grit has it sample by sample" in report["left_out"]
+    assert {row["candidate_label"] for row in report["differences"] if row["name"] == "valid"} == {"qlora"}
+
+
 def test_unscored_samples_are_dropped_and_counted(store, tmp_path):
     store.arrays["g0", "m-schema"].columns["passed"][:7] = np.nan
     row = found(run(store, tmp_path), "base", "grit", "valid")
