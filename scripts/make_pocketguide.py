@@ -46,8 +46,8 @@ def exactly(count: int, **rest: Any) -> Json:
 
 
 def numbered(items: list[Json]) -> list[Json]:
-    """The items with their place in the list in front, from 1."""
-    return [{"n": number, **item} for number, item in enumerate(items, 1)]
+    """The items with their place in the list in front: `1/3`, `2/3`, `3/3`."""
+    return [{"n": f"{number}/{len(items)}", **item} for number, item in enumerate(items, 1)]
 
 
 def day_plan(rng: Random, words: Json, theme: str, count: int, start: str, pause: int) -> list[Json]:
@@ -74,46 +74,46 @@ def itinerary(rng: Random, words: Json, city: str, theme: str) -> Draft:
         rng.choice(["One stop is a meal.", "We need a meal on the way."]),
     ]
     blocks = day_plan(rng, words, theme, count, start, pause)
-    payload = {"city": city, "pace": pace, "time_buffer": pause, "time_block": blocks}
+    payload = {"pace": pace, "time_buffer": pause, "time_block": blocks}
     asked = exactly(count, contains=demand(kind={"const": "meal"}), prefixItems=[demand(start={"const": start})])
-    overlay = demand(city={"const": city}, pace={"const": pace}, time_buffer={"const": pause}, time_block=asked)
+    overlay = demand(pace={"const": pace}, time_buffer={"const": pause}, time_block=asked)
     return prompt, f"A {pace} trip for {theme} in {city}", payload, overlay
 
 
 def checklist(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Three to five things, one of which the request names."""
+    """Three to five things, the first of which the request names."""
     people, count = rng.randint(2, 6), rng.choice([3, 4, 5])
     pool = {**words["trips"][theme], **dict(rng.sample(sorted(words["basics"].items()), 3))}
     chosen = rng.sample(sorted(pool), count)
     items = [{"item": item, "group": pool[item], "quantity": rng.randint(1, 6), "packed": False} for item in chosen]
-    named = rng.choice(chosen)
+    named = chosen[0]
     prompt = [
         rng.choice([f"Make a packing list for a {theme} near {city}.", f"What do we pack for a {theme} near {city}?"]),
         rng.choice([f"We are {people} people.", f"It is for {people} people."]),
         rng.choice([f"List {count} things.", f"We want {count} things on the list."]),
-        rng.choice([f"Do not forget the {named}.", f"We also need the {named}."]),
+        rng.choice([f"Begin with the {named}.", f"The first is the {named}."]),
     ]
-    asked = exactly(count, contains=demand(item={"const": named}))
+    asked = exactly(count, prefixItems=[demand(item={"const": named})])
     overlay = demand(people={"const": people}, items=asked)
     return prompt, f"Packing list for {city}", {"people": people, "items": numbered(items)}, overlay
 
 
 def budget(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Three to five costs in equal shares of the limit, in whole tens."""
+    """Three to five costs of the same size, in whole tens, and their total."""
     currency, days, count = rng.choice(words["currencies"]), rng.randint(1, 5), rng.choice([3, 4, 5])
     share = rng.choice([10, 20, 30])
-    limit = share * count
+    total = share * count
     labels = rng.sample(words["plans"][theme], count)
     lines = [{"label": label, "amount": share, "pay": rng.choice(words["pays"])} for label in labels]
     prompt = [
         rng.choice([f"Make a budget for a {theme} in {city}.", f"Work out the costs of a {theme} in {city}."]),
         rng.choice(["It takes {} days.", "We stay {} days."]).format(days) if days > 1 else "It takes 1 day.",
-        rng.choice([f"Count in {currency} and spend {limit}.", f"We can spend {limit} {currency}."]),
-        rng.choice([f"Give {count} lines of equal size.", f"Split it into {count} equal lines."]),
+        rng.choice([f"Count in {currency}.", f"We pay in {currency}."]),
+        rng.choice([f"Give {count} lines of {share} each.", f"Write {count} lines, {share} for each."]),
     ]
-    payload = {"currency": currency, "days": days, "limit": limit, "lines": numbered(lines), "total": limit}
-    named = {"currency": {"const": currency}, "days": {"const": days}, "limit": {"const": limit}}
-    overlay = demand(**named, lines=exactly(count), total={"const": limit})
+    payload = {"currency": currency, "days": days, "lines": numbered(lines), "total": total}
+    asked = exactly(count, items=demand(amount={"const": share}))
+    overlay = demand(currency={"const": currency}, days={"const": days}, lines=asked)
     return prompt, f"Budget for a {theme} in {city}", payload, overlay
 
 
@@ -125,20 +125,20 @@ def translate(language: str, meaning: str) -> str:
 
 
 def phrasebook(rng: Random, words: Json, city: str, theme: str) -> Draft:
-    """Three to five phrases of an invented language, one of which the request names."""
+    """Three to five phrases of an invented language, the first of which the request names."""
     language, register = rng.choice(words["languages"]), rng.choice(words["registers"])
     count = rng.choice([3, 4, 5])
     pool = {**words["talks"][theme], **dict(rng.sample(sorted(words["manners"].items()), 2))}
     chosen = rng.sample(sorted(pool), count)
-    phrases = [{"say": translate(language, text), "means": text, "when": pool[text]} for text in chosen]
-    named = rng.choice(chosen)
+    phrases = [{"means": text, "say": translate(language, text), "when": pool[text]} for text in chosen]
+    named = chosen[0]
     prompt = [
         rng.choice([f"We travel to {city} and want to speak {language}.", f"Teach me {language} for {city}."]),
         rng.choice([f"We need it {theme}.", f"It is for talk {theme}."]),
         rng.choice([f"Give {count} {register} phrases.", f"Write {count} phrases in a {register} tone."]),
-        rng.choice([f"One of them means {named}.", f"We must say {named}."]),
+        rng.choice([f"Begin with {named}.", f"The first is {named}."]),
     ]
-    asked = exactly(count, contains=demand(means={"const": named}))
+    asked = exactly(count, prefixItems=[demand(means={"const": named})])
     overlay = demand(language={"const": language}, register={"const": register}, phrases=asked)
     payload = {"language": language, "register": register, "phrases": numbered(phrases)}
     return prompt, f"{language} phrases for {city}", payload, overlay

@@ -56,7 +56,7 @@ class GroupNoise:
 
     def whole(self) -> Floats:
         """The noise of each dimension; NaN where all prompts of a class are one group."""
-        return _noise(*self._sides, self._across, self._shared_across)
+        return _noise(self._sides[0], self._sides[1], self._across, self._shared_across)
 
     def without(self, rows: Numbers) -> Floats:
         """The noise with each of `rows`, all of one class, left out by itself: (k, d). The centre stays."""

@@ -65,7 +65,7 @@ def length_bins(lengths: Floats, num_bins: int = 4) -> Numbers:
 
 
 def max_test(observed: Floats, permuted: Floats) -> tuple[float, ...]:
-    """p of L layers at once, each against the largest of all: observed (L,), permuted (B, L), high is far from the null.
+    """The p of each of L layers against the largest of all: observed (L,), permuted (B, L); high is far from the null.
 
     Every layer is first brought to the mean and deviation of its own permutations (the observed one among them), so
     that no layer rules the maximum by its scale. p = (1 + hits)/(1 + B), one-sided; the smallest is that of the largest

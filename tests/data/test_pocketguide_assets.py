@@ -159,7 +159,7 @@ def change(path: str, value: Any) -> Callable[[Row], None]:
 
 DELETE = object()
 VALUE_MUTATIONS = [
-    ("itinerary", change("city", DELETE), "payload", "required"),
+    ("itinerary", change("pace", DELETE), "payload", "required"),
     ("itinerary", change("pace", "lazy"), "payload", "enum"),
     ("itinerary", change("time_block.0.start", "9:00"), "payload", "pattern"),
     ("itinerary", change("time_block.0.end", "24:00"), "payload", "pattern"),
@@ -167,7 +167,6 @@ VALUE_MUTATIONS = [
     ("itinerary", change("time_block.1.kind", "nap"), "payload", "enum"),
     ("itinerary", change("time_buffer", 12), "payload", "multipleOf"),
     ("itinerary", change("time_buffer", 55), "request", "const"),
-    ("itinerary", change("city", "Nowhere"), "request", "const"),
     ("itinerary", change("time_block.0.start", "00:05"), "request", "const"),
     ("itinerary", lambda payload: payload["time_block"].pop(), None, "minItems"),
     ("checklist", change("items.0.packed", True), "payload", "const"),
@@ -180,7 +179,7 @@ VALUE_MUTATIONS = [
     ("budget", change("total", DELETE), "payload", "required"),
     ("budget", change("lines.0.amount", 15), "payload", "multipleOf"),
     ("budget", change("currency", "SEK"), "payload", "enum"),
-    ("budget", change("limit", 990), "request", "const"),
+    ("budget", lambda payload: payload.update(days=payload["days"] % 5 + 1), "request", "const"),
     ("phrasebook", change("language", "Latin"), "payload", "enum"),
     ("phrasebook", change("phrases.0.say", "Ta Ra"), "payload", "pattern"),
     ("phrasebook", change("phrases.0.when", DELETE), "payload", "required"),
