@@ -166,6 +166,21 @@ class FakeLanguageModel:
                 finish="end" if len(ids) < decoding.max_new_tokens else "length",
             )
 
+    def hidden(self, prompts: Mapping[str, Sequence[Message]], pooling: Any) -> Any:
+        """Three layers of width 16 that know bytes: a token's state is drawn from its number and the layer alone."""
+        import torch
+
+        from finetune_lab.inference.hidden import POOLS
+
+        pool = POOLS[pooling] if isinstance(pooling, str) else pooling
+        found = []
+        for turns in prompts.values():
+            ids = torch.tensor(self.chat.prompt(turns))
+            drawn = (torch.randn(300, 16, generator=torch.Generator().manual_seed(layer)) for layer in range(3))
+            mask = torch.ones(1, len(ids), dtype=torch.long)
+            found.append(torch.cat([pool(layer, table[ids][None], mask) for layer, table in enumerate(drawn)]))
+        return torch.stack(found)
+
     @contextmanager
     def as_base(self) -> Iterator["FakeLanguageModel"]:
         yield self

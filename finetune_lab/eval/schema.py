@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,12 +24,26 @@ from finetune_lab.text.schema_check import (
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _MOST_FREQUENT = 10
+_UNPARSED = ("empty", "extract", "parse")
+
+
+def _unless_timeout(verdict: Verdict, holds: bool) -> float | None:
+    return None if verdict.stage == "timeout" else float(holds)
+
+
+# What an answer has reached, from the strictest down; an answer that could not be checked in time is unscored.
+_REACHED: dict[str, Callable[[Verdict], float | None]] = {
+    "request_met": lambda verdict: _unless_timeout(verdict, verdict.stage == "valid"),
+    "schema_valid": lambda verdict: _unless_timeout(verdict, verdict.stage in ("request", "valid")),
+    "json_parsed": lambda verdict: float(verdict.stage not in _UNPARSED),
+}
 
 
 @plugin
 class SchemaValidity:
     """`schemas` names a folder with envelope.json and one file per payload type (or one of the package's own);
-    null leaves it at the row's own schema. `overlay` is the fact of a row that holds what this request asks.
+    null: no schema but that of the row. `overlay` is the fact of a row that holds what this request asks: schema_valid
+    is the share that meets the schemas, request_met the share that does what was asked as well.
     """
 
     counts_tokens: ClassVar[bool] = False
@@ -51,16 +65,15 @@ class SchemaValidity:
         pairs = list(zip(subject.rows, answers, strict=True))
         verdicts = [self._check(row, answer, schemas) for row, answer in pairs]
         self._write_failures(subject.folder, pairs, verdicts)
-        valid = [None if verdict.stage == "timeout" else float(verdict.valid) for verdict in verdicts]
-        parsed = [float(verdict.stage not in ("empty", "extract", "parse")) for verdict in verdicts]
-        ended = [float(answer.finish == "end") for answer in answers]
-        columns: dict[str, Sequence[float | None]] = {"valid": valid, "parsed": parsed, "ended": ended}
-        names = {"schema_valid": "valid", "json_parsed": "parsed", "ended_by_itself": "ended"}
+        columns = {name: [reached(v) for v in verdicts] for name, reached in _REACHED.items()}
+        columns["ended_by_itself"] = [float(answer.finish == "end") for answer in answers]
+        if self.overlay is None:
+            del columns["request_met"]
         return Evaluation(
             samples=tuple(row.id for row in subject.rows),
             clusters=tuple(row.group for row in subject.rows),
             columns=columns,
-            scores=tuple(_share(name, columns[column], column) for name, column in names.items()),
+            scores=tuple(_share(name, values) for name, values in columns.items()),
             details=tuple(_detail(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)),
             counts=_counts(verdicts),
             files=("schema_failures_debug.jsonl",),
@@ -126,9 +139,7 @@ def _counts(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _share(name: str, values: Sequence[float | None], column: str) -> Score:
+def _share(name: str, values: Sequence[float | None]) -> Score:
     known = [value for value in values if value is not None]
     mean = sum(known) / len(known) if known else None
-    return Score(
-        name=name, value=mean, higher_is_better=True, statistic=Statistic(kind="mean", of=column), unit="share"
-    )
+    return Score(name=name, value=mean, higher_is_better=True, statistic=Statistic(kind="mean", of=name), unit="share")

@@ -75,7 +75,7 @@ def balance(inner: Tensor, outer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def effective_rank(values: Tensor) -> Tensor:
-    """exp of the entropy of `values` [M, r] as shares (Roy and Vetterli 2007): r for equal ones, 1 for a single one."""
+    """Exp of the entropy of `values` [M, r] as shares (Roy and Vetterli 2007): r for equal ones, 1 for a single one."""
     shares = values / values.sum(-1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
     return torch.exp(-(shares * shares.clamp_min(torch.finfo(values.dtype).tiny).log()).sum(-1))
 

@@ -35,6 +35,10 @@ class Follow(TrainerCallback):
             metrics |= {"train/seconds": seconds, "train/target_tokens": float(self._tokens[state.global_step])}
             self._listen(state.global_step, metrics)
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True  # otherwise what the last steps learned is never among the best
+
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self._segments.beat(peak_bytes=self._memory.read())

@@ -34,6 +34,18 @@ def _is_whole(checkpoint: Path) -> bool:
     return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == n for name, n in sizes.items())
 
 
+def stopped_at(checkpoint: Path | None, patience: int) -> int | None:
+    """The step of a checkpoint if the training had stopped early there, else None.
+
+    A killed training must not go on from where it had ended: nothing but the adapter was missing.
+    """
+    if checkpoint is None:
+        return None
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    stop = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
+    return state["global_step"] if stop.get("early_stopping_patience_counter", 0) >= patience else None
+
+
 class Segments:
     """Wall seconds of a training over all its processes: each notes its start and, now and then, how far it came."""
 

@@ -14,7 +14,7 @@ from finetune_lab.once import write_atomically
 from finetune_lab.protocols import Job
 from finetune_lab.records import TrainingReport
 from finetune_lab.training.callback import Follow
-from finetune_lab.training.checkpoints import Segments, last_whole
+from finetune_lab.training.checkpoints import Segments, last_whole, stopped_at
 from finetune_lab.training.memory import PeakMemory
 from finetune_lab.training.order import row_order
 from finetune_lab.training.setting import Adapter, Encoded, Objective, Optimizer, Setting
@@ -71,8 +71,11 @@ def _trained(
 ) -> TrainingReport:
     steps = schedule.num_steps(len(encoded.train))
     lengths = [len(row.ids) for row in encoded.train]
-    order = row_order(lengths, batch_size=schedule.batch_size, num_batches=steps * schedule.accumulation, seed=job.seed)
     per_step = schedule.batch_size * schedule.accumulation
+    # by whole updates: into how many passes one is cut does not change which rows it sees
+    order = row_order(lengths, batch_size=per_step, num_batches=steps, seed=job.seed)
+    kept = last_whole(job.folder / "checkpoints")
+    to_do = stopped_at(kept, schedule.patience) or steps
     tokens = _running(order, [sum(row.targets) for row in encoded.train], per_step)
     segments, memory = Segments(job.folder), PeakMemory(job.runtime.resolved_device())
     follow = Follow(listen=job.listen, segments=segments, memory=memory, tokens_at_step=tokens)
@@ -81,18 +84,17 @@ def _trained(
     stop = EarlyStoppingCallback(schedule.patience, schedule.threshold)
     trainer = objective.trainer(
         model,
-        _arguments(job, schedule, steps),
+        _arguments(job, schedule, to_do),
         encoded,
-        order,
+        order[: to_do * per_step],
         optimizers=(update, decay),
         callbacks=[follow, stop],
     )
     trainer.remove_callback(PrinterCallback)
-    kept = last_whole(job.folder / "checkpoints")
     if kept:
         log.info("resuming from %s", kept)
     trainer.train(resume_from_checkpoint=str(kept) if kept else None)
-    return _report(job, trainer, segments, memory, tokens, _running(order, lengths, per_step))
+    return _report(job, trainer, segments, memory, tokens, _running(order, lengths, per_step), steps)
 
 
 def _running(order: list[int], amounts: list[int], per_step: int) -> list[int]:
@@ -141,7 +143,7 @@ def _arguments(job: Job, schedule: Schedule, steps: int) -> TrainingArguments:
 
 
 def _report(
-    job: Job, trainer: Any, segments: Segments, memory: PeakMemory, targets: list[int], inputs: list[int]
+    job: Job, trainer: Any, segments: Segments, memory: PeakMemory, targets: list[int], inputs: list[int], steps: int
 ) -> TrainingReport:
     adapter = job.folder / "adapter"
     trainer.model.save_pretrained(str(adapter), safe_serialization=True)
@@ -165,7 +167,7 @@ def _report(
         num_trainable_parameters=trainable,
         num_parameters=total,
         adapter_bytes=sum(path.stat().st_size for path in adapter.glob("*.safetensors")),
-        stopped="early" if state.global_step < state.max_steps else "steps",
+        stopped="early" if state.global_step < steps else "steps",
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from finetune_lab.data.suite import ASSETS, Suite
 from finetune_lab.errors import ConfigError
+from finetune_lab.protocols import Subject
+from finetune_lab.records import Answer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.make_suites import make
@@ -43,20 +45,26 @@ def test_every_row_is_in_the_split_test_and_ends_with_a_question(tmp_path, name)
         assert row["facts"]
 
 
-def test_the_requests_of_the_embedded_task_are_current_new_and_valid(lab, answered):
+def test_the_requests_of_the_embedded_task_are_current_new_and_valid(lab, tmp_path):
     assert (ASSETS / "pocketguide-1.jsonl").read_text() == make()
     rows_path = ASSETS.parent / "pocketguide" / "rows.jsonl"
     known = {json.loads(line)["messages"][0]["content"] for line in rows_path.read_text().splitlines()}
     made = lab("+data@eval.schema.rows.data=suite", "eval.schema.rows.data.name=pocketguide")
     rows = made.rows(made.evaluators["schema"])
     assert not known & {row.prompt[0]["content"] for row in rows}
-    found = made.evaluators["schema"].evaluate(answered(rows, [row.reference for row in rows]))
+    answers = tuple(
+        Answer(sample=row.id, text=row.reference, num_prompt_tokens=1, num_tokens=1, finish="end") for row in rows
+    )
+    subject = Subject(
+        artifact=made.base, rows=rows, folder=tmp_path, model=lambda: None, answers=lambda decoding: answers
+    )
+    found = made.evaluators["schema"].evaluate(subject)
     assert found.scores[0].value == 1.0
 
 
 def test_any_evaluator_can_score_a_suite(lab):
     made = lab("eval=[safety]", "data@eval.safety.rows.data=suite")
-    assert [row.facts["probe"] for row in made.rows(made.evaluators["safety"])][0] == "memory"
+    assert made.rows(made.evaluators["safety"])[0].facts["probe"] == "memory"
 
 
 def test_a_suite_that_there_is_not_is_named():
