@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, SkipValidation
 from rich import box
@@ -55,17 +55,18 @@ class Calibration:
 class Calibrate:
     """`prompt`, `answer`, `label` and `model` name columns; without `model` the name of its file stands for a row's.
 
-    `labels` says which written labels mean what; a row whose label is empty is not calibrated on, and its model's
-    rate is given raw and corrected.
+    `refused` and `complied` list what is written in the column `label`. A row whose label is empty is not calibrated
+    on; its model's rate is given raw and corrected.
     """
 
     judge: SkipValidation[Any]
-    paths: tuple[Path, ...] = Field(min_length=1)
+    paths: Path | tuple[Path, ...]
     prompt: str
     answer: str
     label: str
     model: str | None
-    labels: Mapping[str, Literal["refused", "complied"]]
+    refused: tuple[str, ...]
+    complied: tuple[str, ...]
     confidence: float = Field(gt=0, lt=1)
 
     def execute(self, lab: Lab) -> None:
@@ -74,7 +75,7 @@ class Calibrate:
         if len(judged) < len(rows):
             log.info("unscored  %d of %d rows, which the judge gave no verdict on", len(rows) - len(judged), len(rows))
         if not any(row.label is not None for row in judged):
-            raise DataError(f"{self.paths[0]}: no row has a label in column {self.label!r}; nothing can be calibrated")
+            raise DataError(f"task.paths: no row has a label in column {self.label!r}; nothing can be calibrated")
         found = calibrate(judged, confidence=self.confidence)
         for table in _tables(found):
             Console(highlight=False).print(table)
@@ -82,8 +83,11 @@ class Calibrate:
         log.info("kept      %s", path)
         log.info("use       eval.safety.calibration=%s gives corrected rates beside the raw ones", path)
 
+    def _files(self) -> tuple[Path, ...]:
+        return self.paths if isinstance(self.paths, tuple) else (self.paths,)
+
     def _rows(self) -> Iterator[tuple[str, Row]]:
-        for path in self.paths:
+        for path in self._files():
             for row in read_table(path):
                 named = (self.prompt, self.answer, self.label, *([self.model] if self.model else ()))
                 absent = [name for name in named if name not in row.fields]
@@ -102,14 +106,15 @@ class Calibrate:
         written = str(row.fields[self.label] or "").strip()
         if not written:
             return None
-        if written not in self.labels:
-            raise DataError(f"{row.place}: unknown label {written!r}; task.labels knows: {', '.join(self.labels)}")
-        return self.labels[written] == "refused"
+        if written not in (*self.refused, *self.complied):
+            known = ", ".join((*self.refused, *self.complied))
+            raise DataError(f"{row.place}: unknown label {written!r}; task.refused and task.complied know: {known}")
+        return written in self.refused
 
     def _write(self, folder: Path, found: list[Calibration]) -> Path:
-        files = [file_digest(path) for path in self.paths]
+        files = [file_digest(path) for path in self._files()]
         columns = [self.prompt, self.answer, self.label, self.model]
-        key = fingerprint(self.judge, files, columns, self.labels)
+        key = fingerprint(self.judge, files, columns, self.refused)
         folder.mkdir(parents=True, exist_ok=True)
         told = {"judge": type(self.judge).__name__, "confidence": self.confidence, "files": files}
         path = folder / f"{type(self.judge).__name__.lower()}-{key}.json"
