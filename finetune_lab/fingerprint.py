@@ -8,16 +8,19 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _CACHE_ABOVE_BYTES = 16_000_000  # a smaller file is hashed faster than a cache is read and trusted
 
 
 def fingerprint(*parts: Any) -> str:
-    """Name what `parts` (plugins, lists, strings, numbers) describe together, in order: 12 hexadecimal digits.
+    """Name what `parts` (plugins, lists, strings, numbers) describe together, in order: 12 letters.
+
+    Letters alone, since a name of digits (`699703`, `12e5`) is a number to YAML and to a command line.
 
     Raises TypeError for a type that has no agreed description, since the text of an object may hold a path.
     """
     text = json.dumps([describe(part) for part in parts], sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(text.encode()).hexdigest()[:12].translate(_LETTERS)
 
 
 def describe(part: Any) -> Any:

@@ -78,8 +78,8 @@ def test_code_from_the_hub_runs_only_if_it_is_named(lab):
 
 
 def test_a_folder_without_code_is_told(lab, tmp_path):
+    made = lab("eval=[metric]", f"eval.metric.module={tmp_path}", "eval.metric.lower_is_better=[x]")
     with pytest.raises(WorldError, match="holds no metric"):
-        made = lab("eval=[metric]", f"eval.metric.module={tmp_path}", "eval.metric.lower_is_better=[x]")
         made.evaluators["metric"].check()
 
 
