@@ -58,7 +58,7 @@ def _make(target: str, values: dict[str, Any], where: str, mistakes: list[str]) 
     try:
         return kind(**values)
     except ValidationError as error:
-        fields = list(getattr(kind, "__dataclass_fields__", {}))
+        fields = [name for name in getattr(kind, "__dataclass_fields__", {}) if not name.isupper()]
         mistakes += [line for e in error.errors() if (line := _line(e, where, fields))]
         return _Mistake()
 

@@ -154,6 +154,11 @@ class Lab:
         self.data.check()
         self.model.check(self.runtime)
         self.tracker.check()
+        for evaluator in self.evaluators.values():
+            if evaluator.rows.data is not None:
+                evaluator.rows.data.check()
+            if hasattr(evaluator, "check"):  # it needs more than its rows and the model
+                evaluator.check()
 
     # Stages
 

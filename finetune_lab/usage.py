@@ -19,7 +19,7 @@ Keys:
   --cfg job               print the whole composed config, and run nothing
   --cfg job -p method     print one part of it
   dry=true                print what would be kept or made, and make nothing
-  method.steps=100        set a key; +key=value adds one, ~key takes one away
+  method.max_steps=100    set a key; +key=value adds one, ~key takes one away
 
 Flags:
   -h, --help     --version     -m, --multirun     -c, --cfg     -p, --package     --info     --hydra-help

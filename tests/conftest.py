@@ -41,7 +41,8 @@ def realdata() -> Path:
 
 def composed(*overrides: str, outputs: Path) -> tuple[Lab, Task]:
     """The experiment and the task of a command line, with folders of the test's own and no tracker."""
-    own = [f"outputs={outputs}", "tracker=none", "runtime.progress=off"]
+    # one thread: small matrices gain nothing from two, and busy cores make them wait for one another
+    own = [f"outputs={outputs}", "tracker=none", "runtime.progress=off", "runtime.threads=1"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", overrides=[*own, *overrides], return_hydra_config=True)
     choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}

@@ -6,7 +6,7 @@ n outcomes y in [0, 1], X (n, k) the design, β (k,) the coefficients, μ = 1/(1
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 MOST_STEPS = 100
@@ -39,7 +39,7 @@ def fit_logistic(design: Floats, outcomes: Floats, clusters: NDArray[np.int64]) 
         information = _information(design, means)
         if np.linalg.cond(information) > 1e12 or np.abs(design @ coefficients).max(initial=0.0) > FARTHEST:
             break
-        step = np.linalg.solve(information, design.T @ (outcomes - means))
+        step: Floats = np.asarray(np.linalg.solve(information, design.T @ (outcomes - means)), dtype=np.float64)
         coefficients = _uphill(design, outcomes, coefficients, step)
         if np.abs(step).max() < TOLERANCE:
             covariance, degrees = _covariance(design, outcomes, coefficients, clusters)
@@ -48,9 +48,9 @@ def fit_logistic(design: Floats, outcomes: Floats, clusters: NDArray[np.int64]) 
     return Fit(coefficients=unknown, covariance=np.outer(unknown, unknown), degrees=0.0, converged=False)
 
 
-def expit(logits: Floats) -> Floats:
+def expit(logits: ArrayLike) -> Floats:
     """1/(1 + e^(−x)) without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64))))
 
 
 def _information(design: Floats, means: Floats) -> Floats:

@@ -117,7 +117,7 @@ def length_adjusted(
     columns = [np.ones(len(found))] + ([np.tanh(gaps / spread)] if spread > 0 else [])
     fit = fit_logistic(np.stack(columns, axis=1), found, _numbered(kept, clusters))
     middle = _coefficient(fit, 0, confidence)
-    low, high = (float(expit(np.float64(end))) for end in (middle.low, middle.high))
+    low, high = (float(expit(end)) for end in (middle.low, middle.high))
     return LengthAdjusted(
         value=float(expit(fit.coefficients[0])),
         interval=Interval(low=low, high=high),

@@ -30,7 +30,10 @@ def _is_whole(checkpoint: Path) -> bool:
     note = checkpoint / _WHOLE
     if not note.exists():
         return False
-    sizes = json.loads(note.read_text())
+    try:
+        sizes = json.loads(note.read_text())
+    except ValueError:  # a disk that was full, or a machine that went down
+        return False
     return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == n for name, n in sizes.items())
 
 

@@ -40,10 +40,11 @@ class Trained:
 @pytest.fixture
 def train(lab: Callable[..., Lab], tiny_engine: Callable[[str], Any], tmp_path: Path) -> Callable[..., Trained]:
     """Train 32 sums with the overrides given. `swap` puts an object of the test's own in the method's place of a part."""
-    short = ["method.max_steps=6", "method.evaluate_every=3", "method.objective.max_length=64", "runtime.device=cpu"]
+    short = ["method.max_steps=6", "method.epochs=99", "method.evaluate_every=3", "method.objective.max_length=64"]
+    short += ["runtime.device=cpu", "runtime.log_every_steps=1"]
 
     def run(*overrides: str, folder: str = "run", listen: Any = None, engine: Any = None, **swap: Any) -> Trained:
-        made = lab(*short, "runtime.log_every_steps=1", *overrides)
+        made = lab(*short, *overrides)
         made.method.check(made.model)
         loaded = engine or tiny_engine(made.model.quantization)
         heard: list[tuple[int, Metrics]] = []

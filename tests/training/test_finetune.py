@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from finetune_lab.errors import ConfigError, DataError
 from finetune_lab.lab import Lab
+from finetune_lab.records import Sample
 from finetune_lab.training.finetune import Schedule
 
 FAST = "method.optimizer.learning_rate=5e-3"
@@ -79,9 +81,18 @@ def test_the_last_step_is_judged_also_when_it_is_out_of_turn(train: Callable[...
     assert done.report.best_step == 5
 
 
-def test_the_best_is_kept_and_not_the_last(train: Callable[..., Any], tiny_engine: Callable[[str], Any]) -> None:
-    ruinous = ["method.optimizer.learning_rate=0.5", "method.decay=constant", "method.clip=100", "method.warmup=0"]
-    done = train(*ruinous, "method.max_steps=6", "method.evaluate_every=2", SURE)
+class Contrary(Spy):
+    """An objective that judges by rows which the training spoils."""
+
+    def encode(self, setting: Any) -> Any:
+        wrong = [{"role": "user", "content": "What is 3 plus 4?"}, {"role": "assistant", "content": "The mill is old."}]
+        spoilt = setting.chat.conversation(Sample.of(messages=wrong))
+        return replace(self.own.encode(setting), validation=(spoilt,) * 4)
+
+
+def test_the_best_is_kept_and_not_the_last(train: Callable[..., Any], lab: Callable[..., Lab]) -> None:
+    spoil = ["method.decay=constant", "method.warmup=0", "method.evaluate_every=2", "method.patience=9"]
+    done = train(FAST, SURE, *spoil, objective=Contrary(lab().method.objective))
     losses = done.curve("validation/loss")
     best = losses.index(min(losses))
     assert best < len(losses) - 1, losses  # or it proves nothing
