@@ -23,6 +23,7 @@ from finetune_lab.protocols import (
     LanguageModel,
     Method,
     ModelSource,
+    Rules,
     Runtime,
     Session,
     Subject,
@@ -62,6 +63,7 @@ class Lab:
     evaluators: Mapping[str, Evaluator]
     tracker: Tracker
     runtime: Runtime
+    rules: Rules | None  # declared with a run before its first result
     seed: int
     group: str
     outputs: Path
@@ -74,13 +76,12 @@ class Lab:
     def from_config(cls, config: DictConfig, choices: Mapping[str, str]) -> "tuple[Lab, Task]":
         """Build every plugin before anything is done, so that all mistakes are told at once, in the first second."""
         evals = list(config.get("eval") or {})
-        places = ["model", "data", "method", "tracker", "runtime", "task", *(f"eval.{name}" for name in evals)]
-        model, data, method, tracker, runtime, task, *evaluators = build(config, *places)
+        places = ["model", "data", "method", "tracker", "runtime", "task", "rules", *(f"eval.{name}" for name in evals)]
+        model, data, method, tracker, runtime, task, rules, *evaluators = build(config, *places)
         unknown = sorted(set(config.fresh) - set(STAGES))
         if unknown:
             raise ConfigError(f"fresh: unknown stage {', '.join(unknown)}; known: {', '.join(STAGES)}")
-        plain = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(plain, dict)
+        plain: Any = OmegaConf.to_container(config, resolve=True)
         lab = cls(
             names=Names(**{group: str(choices.get(group, "own")) for group in ("model", "data", "method")}),
             model=model,
@@ -89,6 +90,7 @@ class Lab:
             evaluators=dict(zip(evals, evaluators, strict=True)),
             tracker=tracker,
             runtime=runtime,
+            rules=rules,
             seed=int(config.seed),
             group=str(config.group),
             outputs=Path(config.outputs),
@@ -151,14 +153,10 @@ class Lab:
     def check(self) -> None:
         """Ask every plugin that a run will use to look at the world now rather than after an hour."""
         self.method.check(self.model)
-        self.data.check()
         self.model.check(self.runtime)
-        self.tracker.check()
-        for evaluator in self.evaluators.values():
-            if evaluator.rows.data is not None:
-                evaluator.rows.data.check()
-            if hasattr(evaluator, "check"):  # it needs more than its rows and the model
-                evaluator.check()
+        own = [evaluator.rows.data for evaluator in self.evaluators.values()]
+        for part in (self.data, self.tracker, *own, *self.evaluators.values()):
+            getattr(part, "check", lambda: None)()  # an evaluator has one where it needs more than rows and model
 
     # Stages
 
@@ -293,12 +291,6 @@ class Lab:
     def join(self, artifact: Artifact) -> None:
         """Enter `artifact` in the group, with the measures that it was scored under."""
         path = self.outputs / "groups" / self.group / f"{artifact.key}.json"
-        member = {
-            "run": artifact.key,
-            "base": self.base.key,
-            "label": artifact.label,
-            "model": self.names.model,
-            "measures": self.measures,
-        }
-        write_member(path, member)
+        member = {"run": artifact.key, "base": self.base.key, "label": artifact.label, "model": self.names.model}
+        write_member(path, member | {"measures": self.measures})
         self.store.index_membership(path)

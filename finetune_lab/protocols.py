@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from finetune_lab.maths.decision import Case, Decision, Facts
 from finetune_lab.records import (
     Answer,
     Artifact,
@@ -137,6 +138,18 @@ class Tracker(Protocol):
     def check(self) -> None: ...
     def session(self, card: RunCard, folder: Path) -> AbstractContextManager[Session]:
         """Follow one run; finished in every case, with the exit code of what happened inside."""
+
+
+class Rules(Protocol):
+    """When a difference counts. What it says follows from declared conditions alone."""
+
+    primary: tuple[str, ...]  # evaluator/metric
+    failing: tuple[str, ...]  # the outcomes that a gate refuses
+
+    def cases(self, differences: Sequence[Any], scores: Mapping[str, Mapping[str, float | None]]) -> list[Case]:
+        """What is to be decided, from the differences of a comparison and from the scores: label -> metric -> value."""
+
+    def decide(self, facts: Facts) -> Decision: ...
 
 
 class Task(Protocol):

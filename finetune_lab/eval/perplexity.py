@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from typing import ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.choice import RowChoice
@@ -28,6 +28,12 @@ class Perplexity:
     mode: Literal["completion", "full", "rolling"]
     window: PositiveInt
     context: PositiveInt
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Perplexity":
+        if self.context > self.window:
+            raise ValueError(f"context should be at most the window, they are {self.context} and {self.window}")
+        return self
 
     def evaluate(self, subject: Subject) -> Evaluation:
         """Score every row; a row without a target is unscored."""

@@ -17,6 +17,7 @@ from finetune_lab.once import read_note, write_atomically
 from finetune_lab.records import Evaluation, Score, Statistic
 
 CURVE, CARD, FAILURE = "curve.jsonl", "card.json", "failed.json"
+DECLARED = "rules-"  # begins the name of a declaration, which lies among the memberships of its group
 COLUMNS, DETAILS, ANSWERS = "columns.json", "details.jsonl", "answers.jsonl"
 
 
@@ -155,9 +156,14 @@ def owned(outputs: Path) -> dict[str, list[Path]]:
                 name = path.stem if is_aside(path) else path.name
                 key = name.rpartition("-")[2] if pattern == "runs/*" else name
                 found.setdefault(key, []).append(path)
-    for path in sorted(outputs.glob("groups/*/*.json")):
+    for path in memberships(outputs):
         found.setdefault(path.stem, []).append(path)
     return found
+
+
+def memberships(outputs: Path) -> list[Path]:
+    """The files that enter a run in a group."""
+    return [path for path in sorted(outputs.glob("groups/*/*.json")) if not path.name.startswith(DECLARED)]
 
 
 def is_aside(folder: Path) -> bool:

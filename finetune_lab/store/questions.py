@@ -188,6 +188,12 @@ def curve(connection: sqlite3.Connection, run: str) -> dict[str, list[tuple[int,
     return found
 
 
+def timed_curve(connection: sqlite3.Connection, run: str, name: str) -> list[tuple[int, float, float]]:
+    """One curve of a run with its clock: (step, value, seconds since 1970), without values that were not finite."""
+    ask = "select step, value, time from training_metric where run = ? and name = ? and value is not null order by step"
+    return connection.execute(ask, [run, name]).fetchall()
+
+
 def answers(connection: sqlite3.Connection, subject: str, answers_key: str | None) -> list[Answer]:
     """The answers of a subject, in the order in which they were made; of one set when `answers_key` names it."""
     rows = connection.execute(

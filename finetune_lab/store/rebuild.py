@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from finetune_lab.errors import DataError, LabError
 from finetune_lab.store.connection import open_database
-from finetune_lab.store.folders import is_aside
+from finetune_lab.store.folders import is_aside, memberships
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def _places(index: Index, outputs: Path) -> Iterator[tuple[str, Path, Callable[[
             # hidden: locks; a suffix: put aside by `fresh`, or about to be deleted
             if place.is_dir() and not place.name.startswith(".") and not is_aside(place):
                 yield kind, place, read
-    for place in sorted(outputs.glob("groups/*/*.json")):
+    for place in memberships(outputs):
         yield "memberships", place, index.index_membership
 
 

@@ -143,6 +143,11 @@ class Store:
         with self._database.reading() as connection:
             return questions.curve(connection, run)
 
+    def timed_curve(self, run: str, name: str) -> list[tuple[int, float, float]]:
+        """One curve of a run: (step, value, seconds since 1970), without values that were not finite."""
+        with self._database.reading() as connection:
+            return questions.timed_curve(connection, run, name)
+
     def answers(self, subject: str, answers_key: str | None = None) -> list[Answer]:
         """The answers of a subject, of all sets or of one."""
         with self._database.reading() as connection:

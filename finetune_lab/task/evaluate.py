@@ -3,6 +3,7 @@
 import logging
 from typing import Literal
 
+from finetune_lab.comparison.declaring import declare
 from finetune_lab.errors import WorldError
 from finetune_lab.lab import Lab
 from finetune_lab.once import read_note
@@ -20,10 +21,12 @@ class Evaluate:
 
     def execute(self, lab: Lab) -> None:
         lab.check()
+        declare(lab.outputs, lab.group, lab.rules)
         for artifact in self._artifacts(lab):
             for name, evaluation in lab.evaluate(artifact).items():
                 shown = ", ".join(f"{s.name} {s.value:.4g}" for s in evaluation.scores if s.value is not None)
                 log.info("%-8s %s: %s", artifact.label, name, shown or "nothing could be scored")
+            lab.join(artifact)
 
     def _artifacts(self, lab: Lab) -> list[Artifact]:
         tuned = lab.artifact

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from finetune_lab.comparison.declaring import declare
 from finetune_lab.lab import Lab
 from finetune_lab.maths.compare import Arm, Difference, Question, compare_many
 from finetune_lab.once import read_note
@@ -32,6 +33,7 @@ class Run:
             return
         lab.check()
         before = list(self._missing(lab))
+        declare(lab.outputs, lab.group, lab.rules)  # before the first score is made
         with lab.tracker.session(lab.card, lab.artifact.place) as session:
             base = lab.evaluate(lab.base)
             artifact = lab.train(session)

@@ -2,6 +2,7 @@
 
 import logging
 
+from finetune_lab.comparison.declaring import declare
 from finetune_lab.lab import Lab
 from finetune_lab.plugin import plugin
 
@@ -14,6 +15,7 @@ class Train:
 
     def execute(self, lab: Lab) -> None:
         lab.check()
+        declare(lab.outputs, lab.group, lab.rules)
         with lab.tracker.session(lab.card, lab.artifact.place) as session:
             artifact = lab.train(session)
         log.info("trained   %s", artifact.folder)

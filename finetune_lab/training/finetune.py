@@ -53,6 +53,8 @@ def finetune(
     _show(encoded, job.folder)
     set_seed(job.seed)
     model = adapter.attach(engine.module, job.source.projections)
+    if job.runtime.resolved_device() == "cpu":
+        quicken(model)
     try:
         return _trained(job, model, objective, optimizer, schedule, encoded)
     finally:

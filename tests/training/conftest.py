@@ -13,10 +13,9 @@ from finetune_lab.records import Sample, TrainingReport
 
 
 def sums(start: int, stop: int) -> tuple[Sample, ...]:
-    pairs = [
-        (f"What is {n} plus {n % 7}?", "It is " + " ".join(str(n + n % 7)) + "." * (n % 3)) for n in range(start, stop)
-    ]
-    turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in pairs]
+    asked = {n: f"What is {n} plus {n % 7}?" for n in range(start, stop)}
+    said = {n: f"It is {n + n % 7}" + "." * (n % 3) for n in asked}
+    turns = [[{"role": "user", "content": asked[n]}, {"role": "assistant", "content": said[n]}] for n in asked]
     return tuple(Sample.of(messages=pair) for pair in turns)
 
 
@@ -39,7 +38,7 @@ class Trained:
 
 @pytest.fixture
 def train(lab: Callable[..., Lab], tiny_engine: Callable[[str], Any], tmp_path: Path) -> Callable[..., Trained]:
-    """Train 32 sums with the overrides given. `swap` puts an object of the test's own in the method's place of a part."""
+    """Train 32 sums with the overrides given; `swap` puts an object of the test's own in place of a part."""
     short = ["method.max_steps=6", "method.epochs=99", "method.evaluate_every=3", "method.objective.max_length=64"]
     short += ["runtime.device=cpu", "runtime.log_every_steps=1"]
 

@@ -1,0 +1,95 @@
+"""Who is compared: the arms of a group, each with all its training seeds, and their bases."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+IDENTITY = ("model", "data", "method")  # the parts of a config in which two arms can differ; the seed makes no arm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """What stands on one side of a comparison: a base, or the runs of one config, which differ in their seed only."""
+
+    label: str
+    base: str
+    runs: tuple[str, ...]
+    trained: bool
+    config: Mapping[str, str]  # dotted path -> value, of what makes the arm
+    measures: Mapping[str, Mapping[str, str]]  # evaluator -> run -> measure
+
+
+def contenders(members: Sequence[Any]) -> tuple[list[Contender], list[Contender]]:
+    """The arms of a group, each with all its seeds, and their bases; labels tell them apart."""
+    grouped: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+    for member in members:
+        if member.run != member.base:
+            made = json.dumps(_identity(member.config), sort_keys=True, default=str)
+            grouped[member.base, member.label, made].append(member)
+    models = {members[0].base: members[0].model for members in grouped.values()}
+    arms = _told_apart([_arm(runs, len(models) > 1) for runs in grouped.values()])
+    names = dict.fromkeys(name for arm in arms for name in arm.measures)
+    bases = [
+        Contender(
+            label=f"base {model}" if len(models) > 1 else "base",
+            base=base,
+            runs=(base,),
+            trained=False,
+            config={},
+            measures={name: {} for name in names},
+        )
+        for base, model in models.items()
+    ]
+    return arms, bases
+
+
+def _arm(members: Sequence[Any], with_model: bool) -> Contender:
+    measures: dict[str, dict[str, str]] = defaultdict(dict)
+    for member in members:
+        for evaluator, measure in member.measures.items():
+            measures[evaluator][member.run] = measure
+    first = members[0]
+    return Contender(
+        label=f"{first.label} {first.model}" if with_model else first.label,
+        base=first.base,
+        runs=tuple(member.run for member in members),
+        trained=True,
+        config=dict(_leaves(_identity(first.config), "")),
+        measures=measures,
+    )
+
+
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a config that makes the arm; of a config without these parts, all but the seed."""
+    parts = {name: config[name] for name in IDENTITY if name in config}
+    return parts or {name: value for name, value in config.items() if name != "seed"}
+
+
+def _leaves(node: Any, path: str) -> Iterable[tuple[str, str]]:
+    if not isinstance(node, Mapping):
+        return [(path, str(node))]
+    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{path}.{key}" if path else str(key))]
+
+
+def _told_apart(arms: Sequence[Contender]) -> list[Contender]:
+    """The arms with the values in which those of one label differ added to it: `qlora learning_rate=0.001`."""
+    ready = []
+    for arm in arms:
+        alike = [other for other in arms if other.label == arm.label]
+        paths = dict.fromkeys(path for other in alike for path in other.config)
+        differing = [path for path in paths if len({other.config.get(path) for other in alike}) > 1]
+        added = [f"{path.rpartition('.')[2]}={arm.config.get(path, '–')}" for path in differing]
+        ready.append(replace(arm, label=" ".join([arm.label, *added])))
+    return ready
+
+
+def unfinished(lab: Any) -> list[str]:
+    """The group's runs that are no members, because they failed or go on."""
+    members = {member.run for member in lab.store.members(lab.group)}
+    return [
+        f"{row.label}, run {row.key}: {row.status}" + (f" ({row.error})" if row.error else "")
+        for row in lab.store.runs()
+        if row.config.get("group") == lab.group and row.key not in members and row.status != "done"
+    ]
