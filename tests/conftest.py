@@ -52,6 +52,12 @@ def composed(*overrides: str, outputs: Path) -> tuple[Lab, Task]:
     return Lab.from_config(config, choices)
 
 
+@pytest.fixture(scope="session")
+def compose_line() -> Callable[..., tuple[Lab, Task]]:
+    """Make lab and task of a command line: `compose_line("task=compare", outputs=folder)`."""
+    return composed
+
+
 @pytest.fixture
 def lab(tmp_path: Path) -> Compose:
     """Make the lab of a command line: `lab("method=lora", "seed=1")`; all labs of a test share one outputs folder."""

@@ -45,6 +45,23 @@ def contenders(members: Sequence[Any]) -> tuple[list[Contender], list[Contender]
     return arms, bases
 
 
+def bases_alone(members: Sequence[Any], store: Any) -> list[Contender]:
+    """The bases of a group of which nothing was trained, with the evaluators that have scored them."""
+    alone = [member for member in members if member.run == member.base]
+    several = len(alone) > 1
+    return [
+        Contender(
+            label=f"base {member.model}" if several else "base",
+            base=member.base,
+            runs=(member.base,),
+            trained=False,
+            config={},
+            measures={score.evaluator: {} for score in store.scores([member.base])},
+        )
+        for member in alone
+    ]
+
+
 def _arm(members: Sequence[Any], with_model: bool) -> Contender:
     measures: dict[str, dict[str, str]] = defaultdict(dict)
     for member in members:

@@ -7,8 +7,8 @@ from typing import Any
 from finetune_lab.comparison.contenders import Contender
 from finetune_lab.comparison.questions import Questions
 
-COSTS = ("wall_seconds", "peak_bytes", "adapter_bytes", "num_trainable_parameters")
-LOSSES = ("best_validation_loss", "final_training_loss")
+COSTS = ("wall_seconds", "peak_bytes", "adapter_bytes")
+OTHERS = ("num_trainable_parameters", "best_validation_loss", "final_training_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def _training(one: Contender, reports: Mapping[str, Any]) -> dict[str, Metric]:
     whole = [reports.get(run, {}) for run in one.runs]
     return {
         f"training/{name}": Metric(value=mean([report.get(name) for report in whole]), higher_is_better=False)
-        for name in (*COSTS, *LOSSES)
+        for name in (*COSTS, *OTHERS)
         if any(name in report for report in whole)
     }
 

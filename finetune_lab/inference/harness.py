@@ -81,7 +81,7 @@ def run_harness(
             numpy_random_seed=None,
             torch_random_seed=None,
             fewshot_random_seed=seed,
-            task_manager=_manager(folder),
+            task_manager=_manager(tuple(tasks), folder),
         )
     return Findings(
         figures=tuple(_figures(told)),
@@ -92,20 +92,24 @@ def run_harness(
 
 
 @cache
-def _manager(folder: Path | None) -> Any:
+def _manager(tasks: tuple[str, ...], folder: Path | None) -> Any:
+    """What knows the tasks; the thousands of the package are read only if one's own folder does not have them all."""
     from lm_eval.tasks import TaskManager
 
+    if folder is not None:
+        own = TaskManager(include_path=str(folder), include_defaults=False)
+        if set(tasks) <= set(own.all_tasks):
+            return own
     return TaskManager(include_path=str(folder) if folder else None)
 
 
 def _loaded(tasks: tuple[str, ...], folder: Path | None) -> Any:
-    manager = _manager(folder)
+    manager = _manager(tasks, folder)
     unknown = [name for name in tasks if name not in manager.all_tasks]
     if unknown:
         place = f" or in {folder}" if folder else ""
-        raise ConfigError(
-            f"eval.lm_eval.tasks: no task {', '.join(unknown)} in lm_eval{place}; `lm-eval ls tasks` names all"
-        )
+        told = f"no task {', '.join(unknown)} in lm_eval{place}; `lm-eval ls tasks` names all"
+        raise ConfigError(f"eval.lm_eval.tasks: {told}")
     with _quiet():
         return manager.load(list(tasks))
 

@@ -37,7 +37,8 @@ class Knob:
         elif self.factor is None:
             return None
         else:
-            wanted = float(f"{value / self.factor if down else value * self.factor:.{_DIGITS}g}")
+            scaled = value / self.factor if down else value * self.factor
+            wanted = scaled if self.whole else float(f"{scaled:.{_DIGITS}g}")
         wanted = max(wanted, self.least) if self.least is not None else wanted
         wanted = min(wanted, self.most) if self.most is not None else wanted
         wanted = float(round(wanted)) if self.whole else wanted

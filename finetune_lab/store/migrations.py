@@ -3,6 +3,7 @@
 import sqlite3
 
 from finetune_lab.errors import LabError
+from finetune_lab.store.views import REPORTS
 
 # The SQL of a table is its documentation: SQLite keeps these comments, and docs/store.md shows them.
 _FIRST = (
@@ -133,7 +134,7 @@ cross join measure_sample s on s.measure = c.measure and s.position = e.key""",
 ) without rowid""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

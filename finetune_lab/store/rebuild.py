@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from finetune_lab.errors import DataError, LabError
 from finetune_lab.store.connection import open_database
 from finetune_lab.store.folders import is_aside, memberships
+from finetune_lab.store.reports import REPORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Index(Protocol):
     def index_membership(self, path: Path) -> bool: ...
     def index_answers(self, folder: Path) -> bool: ...
     def index_evaluation(self, folder: Path) -> bool: ...
+    def index_report(self, path: Path) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -79,6 +81,8 @@ def _places(index: Index, outputs: Path) -> Iterator[tuple[str, Path, Callable[[
                 yield kind, place, read
     for place in memberships(outputs):
         yield "memberships", place, index.index_membership
+    for place in sorted(outputs.glob(f"reports/*/{REPORT}")):
+        yield "reports", place, index.index_report
 
 
 def _replace(path: Path, partial: Path) -> None:

@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from finetune_lab.errors import DataError, LabError
 from finetune_lab.records import Answer, Sample
-from finetune_lab.store import indexing, questions
+from finetune_lab.store import exporting, indexing, questions, reports
 from finetune_lab.store.connection import Database
 from finetune_lab.store.folders import finite
 from finetune_lab.store.indexing import Tables
@@ -56,6 +56,12 @@ class Store:
 
     def index_evaluation(self, folder: Path) -> bool:
         return self._index(folder, indexing.read_scores, self._put_evaluation)
+
+    def index_report(self, path: Path) -> bool:
+        """Read a group's newest comparison, reports/<group>/comparison.json."""
+        return self._index(
+            path, reports.read_report, lambda connection, tables: self._put_report(connection, path, tables)
+        )
 
     def reindex(self, outputs: Path) -> Reindexed:
         """Read everything below `outputs` into a new file, which then replaces the content of this one at once.
@@ -173,6 +179,11 @@ class Store:
         with self._database.reading() as connection:
             return questions.details(connection, subject, measure)
 
+    def sheets(self, group: str) -> Iterator[exporting.Sheet]:
+        """Every table and view, cut down to what belongs to a group."""
+        with self._database.reading() as connection:
+            yield from exporting.sheets(connection, group)
+
     # ---- writing what was read
 
     def _index(
@@ -200,6 +211,11 @@ class Store:
 
     def _put_run(self, connection: sqlite3.Connection, tables: Tables) -> None:
         connection.execute("delete from training_metric where run = ?", [tables["run"][0]["key"]])
+        self._put(connection, tables)
+
+    def _put_report(self, connection: sqlite3.Connection, path: Path, tables: Tables) -> None:
+        for table in reports.REPORT_TABLES:
+            connection.execute(f"delete from {table} where group_name = ?", [reports.group_of(path)])
         self._put(connection, tables)
 
     def _put_answers(self, connection: sqlite3.Connection, tables: Tables) -> None:

@@ -33,8 +33,8 @@ def started(row: RunRow, settings: Mapping[str, Any]) -> Started:
     Raises ConfigError where the files that it names are not there.
     """
     choices = [f"{part}={getattr(row, part)}" for part in ("model", "data", "method")]
-    evaluators = row.config.get("eval")
-    if evaluators is not None and set(evaluators) != set(composed(tuple(choices)).get("eval", {})):
+    evaluators = row.config.get("eval", {})  # a run without evaluators keeps none
+    if set(evaluators) != set(composed(tuple(choices)).get("eval", {})):
         choices.append(f"eval={value_text(list(evaluators))}")
     for choice in list(_other_files(row.config, composed(tuple(choices)))):
         if _composes((*choices, choice)):

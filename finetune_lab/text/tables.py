@@ -145,14 +145,15 @@ def csv_of(rows: Sequence[Any]) -> str:
     The first of several effects stands for them; sentences share a cell.
     """
     lines = io.StringIO()
-    flat = [_flat(asdict(row)) for row in rows]
-    writer = csv.DictWriter(lines, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+    cells = [flat(asdict(row)) for row in rows]
+    writer = csv.DictWriter(lines, list(dict.fromkeys(name for row in cells for name in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(cells)
     return lines.getvalue()
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One record as cells: what csv_of says of records, tuples and effects."""
     cells: dict[str, Any] = {}
     for name, value in plain(row).items():
         if name == "effects":

@@ -15,6 +15,7 @@ from finetune_lab.protocols import Job
 from finetune_lab.records import TrainingReport
 from finetune_lab.training.callback import Follow
 from finetune_lab.training.checkpoints import Segments, last_whole, stopped_at
+from finetune_lab.training.dropout import quicken
 from finetune_lab.training.memory import PeakMemory
 from finetune_lab.training.order import row_order
 from finetune_lab.training.setting import Adapter, Encoded, Objective, Optimizer, Setting

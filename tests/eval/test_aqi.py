@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from finetune_lab.errors import ConfigError, DataError
+from finetune_lab.eval import aqi_figures
 from finetune_lab.inference.state_file import read_states
 from finetune_lab.inference.states import ROWS_AT_ONCE, attention, pool_of, write_states
 from finetune_lab.maths.separation import spread
@@ -50,6 +51,12 @@ def evaluator(lab):
         return lab("eval=[aqi]", *quick, *overrides).evaluators["aqi"]
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch):
+    """Drawing takes most of the time of an evaluation this small; one test draws."""
+    monkeypatch.setattr(aqi_figures, "can_draw", lambda: False)
 
 
 @pytest.fixture
@@ -144,7 +151,7 @@ def test_the_embeddings_are_kept_for_any_tool_in_the_order_of_the_rows(evaluator
     assert whole.delta_squared == pytest.approx(values(found)["delta_squared"])
 
 
-def test_tables_and_figures_are_written(evaluator, subject):
+def test_tables_are_written(evaluator, subject):
     asked = subject(Planted(), labelled(60))
     found = evaluator().evaluate(asked)
     assert all((asked.folder / name).exists() for name in found.files)
@@ -156,10 +163,7 @@ def test_tables_and_figures_are_written(evaluator, subject):
     assert table(asked.folder, "controls.csv")[5]["delta_squared"] == ""  # unknown, not zero
 
 
-def test_without_matplotlib_the_numbers_are_written_and_it_says_so(evaluator, subject, monkeypatch):
-    from finetune_lab.eval import aqi_figures
-
-    monkeypatch.setattr(aqi_figures, "can_draw", lambda: False)
+def test_without_matplotlib_the_numbers_are_written_and_it_says_so(evaluator, subject):
     asked = subject(Planted(), labelled(60))
     found = evaluator().evaluate(asked)
     assert found.files == ("embeddings.safetensors", "layers.csv", "controls.csv", "view.csv")
@@ -167,11 +171,14 @@ def test_without_matplotlib_the_numbers_are_written_and_it_says_so(evaluator, su
     assert not list(asked.folder.glob("*.png"))
 
 
-def test_figures_need_matplotlib_and_are_drawn_with_it(evaluator, subject):
+def test_figures_are_drawn_with_matplotlib(evaluator, subject, monkeypatch):
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr(aqi_figures, "can_draw", lambda: True)
     asked = subject(Planted(), labelled(60))
-    evaluator().evaluate(asked)
-    for name in ("layers.png", "view.png"):
+    found = evaluator().evaluate(asked)
+    assert found.files[-2:] == ("layers.png", "view.png")
+    assert "figures" not in found.counts
+    for name in found.files[-2:]:
         assert (asked.folder / name).read_bytes()[:4] == b"\x89PNG"
 
 

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness over the loaded model: its own numbers, every document kept, statistics that give them again."""
+"""lm-evaluation-harness over the loaded model: every document kept, and statistics that give its numbers again."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ import math
 import pytest
 
 from finetune_lab.errors import ConfigError, WorldError
+from finetune_lab.records import Tokens
 
 pytest.importorskip("lm_eval")
 
@@ -52,7 +53,7 @@ def folder(tmp_path):
     place = tmp_path / "tasks"
     place.mkdir()
     documents = [
-        {"question": f"We have {word} and", "choices": [" like it.", "zq zq"], "label": label}
+        {"question": f"We have {word} and", "choices": ["like it", "green spoon"], "label": label}
         for word, label in (("one day", 0), ("two days", 1), ("a map", 0))
     ]
     (place / "choice.jsonl").write_text("".join(json.dumps(one) + "\n" for one in documents))
@@ -75,12 +76,26 @@ def scored(lab, folder):
     return make
 
 
-def test_choices_are_scored_and_every_document_is_kept(scored):
+def likelier(engine, question: str, choices: list[str]) -> int:
+    """Which continuation the model thinks likelier, by our own scoring."""
+    encoded = [engine.chat.tokenizer(question + " " + choice.strip())["input_ids"] for choice in choices]
+    start = len(engine.chat.tokenizer(question)["input_ids"])
+    rows = [
+        Tokens(sample=str(n), ids=tuple(ids), targets=tuple(place >= start for place in range(len(ids))))
+        for n, ids in enumerate(encoded)
+    ]
+    nats = [one.sum_nats for one in engine.nll(rows)]
+    return nats.index(min(nats))
+
+
+def test_choices_are_scored_and_every_document_is_kept(scored, folder):
     found, made = scored("little_choice")
+    documents = [json.loads(line) for line in (folder / "choice.jsonl").read_text().splitlines()]
+    engine = made.language_model
+    due = [float(likelier(engine, one["question"], one["choices"]) == one["label"]) for one in documents]
+    assert found.columns["little_choice/acc"] == due
     (score,) = found.scores
-    assert score.name == "little_choice/acc"
-    assert score.value == pytest.approx(2 / 3)
-    assert found.columns["little_choice/acc"] == [1.0, 0.0, 1.0]
+    assert (score.name, score.value) == ("little_choice/acc", pytest.approx(sum(due) / 3))
     rows = made.rows(made.evaluators["lm_eval"])
     assert found.samples == tuple(row.id for row in rows)
     assert found.details[1]["prompt"] == "We have two days and"
@@ -106,7 +121,8 @@ def test_several_tasks_stand_side_by_side_and_other_tasks_documents_are_unscored
 
 def test_the_first_documents_alone(scored):
     found, _ = scored("little_choice", "eval.lm_eval.rows.max_rows=2")
-    assert found.columns["little_choice/acc"] == [1.0, 0.0]
+    assert [detail["prompt"] for detail in found.details] == ["We have one day and", "We have two days and"]
+    assert len(found.columns["little_choice/acc"]) == 2
 
 
 def test_prompts_of_a_chat_are_written_by_the_models_template(scored):
@@ -143,8 +159,13 @@ def test_what_is_missing_is_named(lab, folder, monkeypatch):
     with pytest.raises(ConfigError, match="name at least one"):
         lab("eval=[lm_eval]").evaluators["lm_eval"].check()
     made = lab("eval=[lm_eval]", f"eval.lm_eval.folder={folder}", "eval.lm_eval.tasks=[little_song]")
-    with pytest.raises(ConfigError, match="no task little_song"):
-        made.rows(made.evaluators["lm_eval"])
     monkeypatch.setattr("finetune_lab.inference.harness.find_spec", lambda name: None)
     with pytest.raises(WorldError, match=r"finetune-lab\[lm_eval\]"):
         made.evaluators["lm_eval"].check()
+
+
+@pytest.mark.slow
+def test_a_task_that_there_is_not_is_named(lab, folder):
+    made = lab("eval=[lm_eval]", f"eval.lm_eval.folder={folder}", "eval.lm_eval.tasks=[little_song]")
+    with pytest.raises(ConfigError, match="no task little_song"):
+        made.rows(made.evaluators["lm_eval"])
