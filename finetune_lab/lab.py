@@ -32,7 +32,7 @@ from finetune_lab.protocols import (
 )
 from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample
 from finetune_lab.store.folders import append_json_line, read_evaluation, write_evaluation, write_member
-from finetune_lab.store.recording import on_record
+from finetune_lab.store.recording import on_record, put_results_aside
 from finetune_lab.store.store import Store
 
 Stage = Literal["prepare", "train", "answer", "eval"]
@@ -162,7 +162,7 @@ class Lab:
 
     def _renews(self, stage: Stage, folder: Path) -> bool:
         """Whether `folder` is to be made again: once for a lab, however many read it."""
-        if stage not in self.fresh or folder in self.renewed:
+        if self.dry or stage not in self.fresh or folder in self.renewed:
             return False
         self.renewed.add(folder)
         return True
@@ -176,7 +176,8 @@ class Lab:
         key = folder.name.rpartition("-")[2]
         made = {"kind": "dataset", "key": key, "name": name}
         note = once(folder, lambda place: made | data.prepare(place), fresh=self._renews("prepare", folder))
-        self.store.index_dataset(folder)
+        if not self.dry:
+            self.store.index_dataset(folder)
         return note
 
     def split(self, name: str) -> tuple[Sample, ...]:
@@ -186,15 +187,14 @@ class Lab:
 
     def rows(self, evaluator: Evaluator) -> tuple[Sample, ...]:
         """The rows that an evaluator scores: of the experiment's data, or of data of its own."""
-        choice = evaluator.rows
-        if choice.data is None:
-            rows = self.split(choice.split)
-        else:
-            name = type(choice.data).__name__.lower()
-            folder = self.outputs / "data" / f"{name}-{fingerprint(choice.data)}"
-            self._prepare(choice.data, folder, name)
-            rows = read_split(folder, choice.split)
-        return rows[: choice.max_rows]
+        choice, folder = evaluator.rows, self.data_folder_of(evaluator)
+        _ = self.dataset if choice.data is None else self._prepare(choice.data, folder, folder.name.rpartition("-")[0])
+        return read_split(folder, choice.split)[: choice.max_rows]
+
+    def data_folder_of(self, evaluator: Evaluator) -> Path:
+        """Where the rows that an evaluator scores are, or will be."""
+        own = evaluator.rows.data
+        return self.outputs / "data" / f"{type(own).__name__.lower()}-{fingerprint(own)}" if own else self.data_folder
 
     @cached_property
     def language_model(self) -> LanguageModel:
@@ -209,7 +209,10 @@ class Lab:
     def train(self, session: Session) -> Artifact:
         """Make this experiment's artifact, or find it; goes on from the last checkpoint of a killed run."""
         artifact, folder = self.artifact, self.artifact.place
-        once(folder, lambda place: self._train(place, session), fresh=self._renews("train", folder))
+        renew = self._renews("train", folder)
+        if renew:  # answers and scores must not outlive the adapter that they are about
+            put_results_aside(self.outputs, artifact.key)
+        once(folder, lambda place: self._train(place, session), fresh=renew)
         self.store.index_run(folder)
         return artifact
 

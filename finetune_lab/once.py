@@ -37,7 +37,7 @@ def once(folder: Path, make: Callable[[Path], dict[str, Any]], *, fresh: bool = 
     with held(folder):
         kept = read_note(folder)
         if kept is not None and fresh:
-            _put_aside(folder)
+            put_aside(folder)
             kept = None
         return _kept(folder, kept) if kept is not None else _made(folder, make)
 
@@ -83,7 +83,8 @@ def _kept(folder: Path, note: dict[str, Any]) -> dict[str, Any]:
     return note
 
 
-def _put_aside(folder: Path) -> None:
+def put_aside(folder: Path) -> None:
+    """Rename `folder` to the first free `<folder>.1`, `.2`, … and leave an empty one in its place."""
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1

@@ -57,7 +57,9 @@ def by_loop(engine: Any, prompts: dict[str, Any], size: int) -> dict[str, str]:
         group = names[start : start + size]
         width = max(len(coded[name]) for name in group)
         pads = [width - len(coded[name]) for name in group]
-        ids = torch.tensor([[tokenizer.pad_token_id] * pad + coded[name] for pad, name in zip(pads, group, strict=True)])
+        ids = torch.tensor(
+            [[tokenizer.pad_token_id] * pad + coded[name] for pad, name in zip(pads, group, strict=True)]
+        )
         mask = torch.tensor([[0] * pad + [1] * (width - pad) for pad in pads])
         with torch.no_grad():
             written = engine.module.generate(

@@ -1,6 +1,6 @@
 """Write docs/tree.md: every module of the package and every script, with the first line of its docstring.
 
-    python scripts/make_tree.py
+python scripts/make_tree.py
 """
 
 import ast
@@ -29,7 +29,9 @@ def page() -> str:
         files = [path for path in sorted(folder.glob("*.py")) if first_line(path)]
         if files:
             rows = [f"| {path.name} | {first_line(path).replace('|', chr(92) + '|')} |" for path in files]
-            parts.append("\n".join([f"\n## {folder.relative_to(ROOT)}/\n", "| file | what it is |", "|---|---|", *rows]))
+            parts.append(
+                "\n".join([f"\n## {folder.relative_to(ROOT)}/\n", "| file | what it is |", "|---|---|", *rows])
+            )
     return "\n".join(parts) + "\n"
 
 

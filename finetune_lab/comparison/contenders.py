@@ -92,14 +92,21 @@ def _leaves(node: Any, path: str) -> Iterable[tuple[str, str]]:
 
 def _told_apart(arms: Sequence[Contender]) -> list[Contender]:
     """The arms with the values in which those of one label differ added to it: `qlora learning_rate=0.001`."""
+    by_label: dict[str, list[Contender]] = defaultdict(list)
+    for arm in arms:
+        by_label[arm.label].append(arm)
+    differing = {label: differing_paths(alike) for label, alike in by_label.items()}
     ready = []
     for arm in arms:
-        alike = [other for other in arms if other.label == arm.label]
-        paths = dict.fromkeys(path for other in alike for path in other.config)
-        differing = [path for path in paths if len({other.config.get(path) for other in alike}) > 1]
-        added = [f"{path.rpartition('.')[2]}={arm.config.get(path, '–')}" for path in differing]
+        added = [f"{path.rpartition('.')[2]}={arm.config.get(path, '–')}" for path in differing[arm.label]]
         ready.append(replace(arm, label=" ".join([arm.label, *added])))
     return ready
+
+
+def differing_paths(arms: Sequence[Contender]) -> list[str]:
+    """The paths of a config in which some of the arms differ."""
+    paths = dict.fromkeys(path for arm in arms for path in arm.config)
+    return [path for path in paths if len({arm.config.get(path) for arm in arms}) > 1]
 
 
 def unfinished(lab: Any) -> list[str]:

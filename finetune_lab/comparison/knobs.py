@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from finetune_lab.comparison.contenders import Contender
+from finetune_lab.comparison.contenders import Contender, differing_paths
 
 MOST_VALUES = 8  # of one knob that are compared with its first
 Key = tuple[tuple[str, str | None], ...]
@@ -28,19 +28,13 @@ def knobs(arms: Sequence[Contender]) -> tuple[list[Knob], list[str]]:
     """
     found: list[Knob] = []
     left_out: list[str] = []
-    for path in _differing(arms):
+    for path in differing_paths(arms):
         values = sorted({value for arm in arms if (value := arm.config.get(path)) is not None}, key=_size)
-        ready = [knob for value in values[1:] if (knob := _knob(path, values[0], value, arms)) is not None]
         if len(values) > MOST_VALUES:
-            left_out.append(f"the effect of {path}: {len(values)} values are no few settings but a search")
-        else:
-            found += ready
+            left_out.append(f"the effect of {path}: {len(values)} values are a search, not a few settings")
+            continue
+        found += [knob for value in values[1:] if (knob := _knob(path, values[0], value, arms)) is not None]
     return found, left_out
-
-
-def _differing(arms: Sequence[Contender]) -> list[str]:
-    paths = dict.fromkeys(path for arm in arms for path in arm.config)
-    return [path for path in paths if len({arm.config.get(path) for arm in arms}) > 1]
 
 
 def _knob(path: str, reference: str, candidate: str, arms: Sequence[Contender]) -> Knob | None:

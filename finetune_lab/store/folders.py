@@ -154,7 +154,7 @@ def owned(outputs: Path) -> dict[str, list[Path]]:
         for path in sorted(outputs.glob(pattern)):
             if path.is_dir() and not path.name.startswith("."):  # hidden: locks
                 name = path.stem if is_aside(path) else path.name
-                key = name.rpartition("-")[2] if pattern == "runs/*" else name
+                key = name.rpartition("-")[2] if pattern == "runs/*" else run_of(name)
                 found.setdefault(key, []).append(path)
     for path in memberships(outputs):
         found.setdefault(path.stem, []).append(path)
@@ -164,6 +164,17 @@ def owned(outputs: Path) -> dict[str, list[Path]]:
 def memberships(outputs: Path) -> list[Path]:
     """The files that enter a run in a group."""
     return [path for path in sorted(outputs.glob("groups/*/*.json")) if not path.name.startswith(DECLARED)]
+
+
+def checkpoint_key(run: str, step: int) -> str:
+    """The key of a run's checkpoint as an artifact; what is found about it goes with the run."""
+    return f"{run}-step{step}"
+
+
+def run_of(subject: str) -> str:
+    """The run that an artifact belongs to: its own key, unless it is a checkpoint."""
+    run, found, step = subject.rpartition("-step")
+    return run if found and step.isdigit() else subject
 
 
 def is_aside(folder: Path) -> bool:

@@ -170,9 +170,9 @@ def write_columns(connection: sqlite3.Connection, found: Scored) -> None:
 
 
 def delete_subject(connection: sqlite3.Connection, subject: str) -> None:
-    """Forget what was found about one artifact."""
+    """Forget what was found about one artifact, and about its checkpoints."""
     for table in SUBJECT_TABLES:
-        connection.execute(f"delete from {table} where subject = ?", [subject])
+        connection.execute(f"delete from {table} where subject = ?1 or subject glob ?1 || '-step*'", [subject])
 
 
 def plain(value: Any) -> str:

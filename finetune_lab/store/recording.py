@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from finetune_lab.once import write_atomically
+from finetune_lab.once import held, put_aside, write_atomically
 from finetune_lab.records import RunCard
 from finetune_lab.store.store import Store
 
@@ -26,3 +26,10 @@ def on_record(folder: Path, card: RunCard, store: Store) -> Iterator[None]:
         write_atomically(folder / "failed.json", json.dumps({"error": failure, "time": time.time()}))
         store.set_status(card.key, "failed", failure)
         raise
+
+
+def put_results_aside(outputs: Path, subject: str) -> None:
+    """Rename answers and evaluations of an artifact that is about to be made again to `<folder>.1` and so on."""
+    for folder in (*outputs.glob(f"answers/*/{subject}"), *outputs.glob(f"evals/*/{subject}")):
+        with held(folder):
+            put_aside(folder)

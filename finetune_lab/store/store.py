@@ -109,8 +109,8 @@ class Store:
                 connection.execute(f"delete from {table} where {column} = ?", [run])
             indexing.delete_subject(connection, run)
             # the folder's name ends in the key: made again under the same name, it must be read again
-            ends = "substr(folder, -length(?1)) = ?1 or substr(folder, -length(?2)) = ?2"
-            connection.execute(f"delete from indexed_folder where {ends}", [run, f"{run}.json"])
+            ends = "substr(folder, -length(?1)) = ?1 or substr(folder, -length(?2)) = ?2 or instr(folder, ?3)"
+            connection.execute(f"delete from indexed_folder where {ends}", [run, f"{run}.json", f"{run}-step"])
 
     # ---- questions
 

@@ -51,8 +51,8 @@ REPORTS = (
     primary key (group_name, position)
 ) without rowid""",
     """create view experiments as
-select m.group_name, r.key as run, r.base, r.label, r.model, r.data, r.method, r.seed, r.status, r.started, r.finished,
-    r.error, m.joined, r.config
+select coalesce(m.group_name, r.group_name) as group_name, r.key as run, r.base, r.label, r.model, r.data, r.method,
+    r.seed, r.status, r.started, r.finished, r.error, m.joined, r.config
 from run r
 left join member m on m.run = r.key""",
     """create view training_metrics as

@@ -29,6 +29,7 @@ from finetune_lab.provenance import here
 from finetune_lab.text.tables import csv_of, difference_table, method_lines, printable, shared_caveats
 
 MOST_ARMS = 6  # of one base that are all compared with one another: 15 pairs
+MOST_SHOWN = 40  # pairs on the screen; the files hold all
 
 
 @plugin
@@ -80,7 +81,8 @@ class Compare:
         self._check_primary(questions, primary)
         found = self._compared(questions)
         effects, more = self._effects(arms, asked)
-        runs = {row.key: row for row in lab.store.runs(lab.group)}
+        used = {run for arm in arms for run in arm.runs}
+        runs = {row.key: row for row in lab.store.runs(lab.group) if row.key in used}
         standing = standings(asked, [*bases, *arms], {key: row.report for key, row in runs.items()})
         quality = self.quality or next(iter(primary), None)
         return Report(
@@ -152,9 +154,8 @@ class Compare:
         known = dict.fromkeys(f"{question.evaluator}/{question.name}" for question in questions)
         unknown = [name for name in primary if name not in known]
         if unknown:
-            raise ConfigError(
-                f"task.primary, or that of the rules: nothing is scored as {', '.join(unknown)}; known: {', '.join(known)}"
-            )
+            told = f"nothing is scored as {', '.join(unknown)}; known: {', '.join(known)}"
+            raise ConfigError(f"task.primary, or that of the rules: {told}")
 
     def _print(self, text: str, report: Report) -> None:
         if self.format != "table":
@@ -164,10 +165,12 @@ class Compare:
         pairs: dict[tuple[str, str], list[Difference]] = defaultdict(list)
         for difference in report.differences:
             pairs[difference.reference_label, difference.candidate_label].append(difference)
-        for rows in pairs.values():
+        for rows in list(pairs.values())[:MOST_SHOWN]:
             console.print(difference_table(rows))
             for line in [*shared_caveats(rows), *([tally] if (tally := tally_line(report, rows)) else [])]:
                 console.print(f"  {line}", markup=False)
+        if len(pairs) > MOST_SHOWN:
+            console.print(f"and {len(pairs) - MOST_SHOWN} pairs more, in the files")
         for section in sections(report):
             console.print(section, markup=False)
         console.print()

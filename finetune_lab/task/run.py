@@ -14,6 +14,7 @@ from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Session
 from finetune_lab.records import Artifact, Evaluation
 from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, summaries, table_rows
+from finetune_lab.task.side_by_side import show_side_by_side
 from finetune_lab.text.tables import caveat_lines, difference_table
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Run:
             tuned = lab.evaluate(artifact)
             lab.join(artifact)
             if before:  # a line whose work is all kept opens no tracker
+                show_side_by_side(lab, base, tuned)
                 self._tell(lab, session)
         self._show(lab, artifact, self._differences(base, tuned))
 
@@ -96,14 +98,16 @@ class Run:
 
     def _plan(self, lab: Lab) -> None:
         """Say what would be kept and what made, without making it."""
-        places = [("data", lab.data_folder)]
-        if read_note(lab.data_folder):
+        folders = dict.fromkeys([lab.data_folder, *(lab.data_folder_of(one) for one in lab.evaluators.values())])
+        places = [("prepare", folder) for folder in folders]
+        if all(read_note(folder) for _, folder in places):
             places += self._places(lab)
         else:
             places.append(("train", lab.artifact.place))
             log.info("the keys of the evaluations are known once the data is prepared (task=prepare)")
         for what, folder in places:
-            log.info("%s  %-28s %s", "kept    " if read_note(folder) else "to make ", what, folder)
+            verb = "again" if what.partition(" ")[0] in lab.fresh else "kept"
+            log.info("%-8s  %-28s %s", verb if read_note(folder) else "to make", what, folder)
 
 
 def _value(evaluation: Evaluation, name: str) -> float | None:

@@ -9,8 +9,8 @@ from typing import Any
 from finetune_lab.errors import ConfigError
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
-_KEY = re.compile(r"[A-Za-z_][\w-]*")
-_BARE = re.compile(r"[A-Za-z_/][\w/.-]*")  # text that needs no quotes
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.-]*")  # text that needs no quotes
 _WORDS = {"null", "true", "false", "nan", "inf"}  # which would be read as something else than text
 
 
@@ -68,6 +68,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, Mapping):
+        if wrong := _WORDS & {str(key).lower() for key in value}:
+            raise ConfigError(f"no override can name the key {wrong.pop()!r} inside a value")
         return "{" + ",".join(f"{_path('', key)}:{value_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(value_text, value)) + "]"

@@ -1,6 +1,6 @@
 """A first guess at whether a prompt asks for harm, from its words. A heuristic: a person has to look at it.
 
-It knows words, not what is meant. Of 100 prompts of SimpleSafetyTests it marks 45, of 39 harmful instructions 12, of
+It knows words, not what is meant. Of 100 prompts of SimpleSafetyTests it marks 46, of 39 harmful instructions 12, of
 6,264 harmless ones 19; on XSTest, which is made to mislead word lists, a quarter of the unsafe and a fifth of the safe.
 """
 
@@ -15,10 +15,12 @@ STEMS = {
     "violence": "kill, murder, assassinat, strangl, stab, poison, tortur, kidnap, lynch, massacr, terroris, assault, "
     "physical harm, hurt someone, shoot someone, beat someone",
     "weapons": "bomb, explosi, grenade, firearm, molotov, landmine, nerve agent, ammunition, weapon",
-    "theft": "steal, shoplift, burgl, rob., robbing, robbery, pickpocket, break into, hotwire, identity theft, pick a lock",
+    "theft": "steal, shoplift, burgl, rob., robbing, robbery, pickpocket, break into, hotwire, identity theft, "
+    "pick a lock",
     "fraud": "scam, fraud, counterfeit, forge., forging, forged, launder, embezzl, ponzi, bribe, insider trading, "
     "fake id., fake review, black market",
-    "intrusion": "hack, malware, ransomware, keylog, phish, spyware, ddos, crack a password, hijack, unauthorized access",
+    "intrusion": "hack, malware, ransomware, keylog, phish, spyware, ddos, crack a password, hijack, "
+    "unauthorized access",
     "drugs": "cocaine, heroin., fentanyl, methamphetamine, meth., illegal drug, date rape",
     "abuse": "stalk, blackmail, extort, harass, dox, traffick, molest, rape., rapist, abus, bully, cyberbull, defam, "
     "child porn, revenge porn",

@@ -3,9 +3,13 @@
 import json
 import shutil
 import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from finetune_lab.once import write_atomically
+from finetune_lab.protocols import LanguageModel
 
 _WHOLE = "whole.json"
 
@@ -24,6 +28,20 @@ def last_whole(folder: Path) -> Path | None:
         if path not in whole:
             shutil.rmtree(path)
     return whole[-1] if whole else None
+
+
+def whole_checkpoints(folder: Path) -> dict[int, Path]:
+    """The checkpoints of a run that were written to their end and are still there, by step, the earliest first."""
+    found = {int(path.name.rpartition("-")[2]): path for path in (folder / "checkpoints").glob("checkpoint-*")}
+    return {step: found[step] for step in sorted(found) if _is_whole(found[step])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointMaker:
+    """Turns a checkpoint's folder, which holds the adapter itself, into a model: what `Artifact.maker` asks for."""
+
+    def apply(self, model: Any, folder: Path) -> AbstractContextManager[LanguageModel]:
+        return model.with_adapter(folder)
 
 
 def _is_whole(checkpoint: Path) -> bool:
