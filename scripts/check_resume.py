@@ -24,7 +24,7 @@ LINE = [
     "experiment=demo",
     "tracker=none",
     "data.max_rows=240",
-    "method.max_steps=30",
+    "method.max_steps=60",
     "method.evaluate_every=5",
     "runtime.log_every_steps=5",
     "decoding.max_new_tokens=48",
@@ -96,7 +96,7 @@ def moments(num_kills: int) -> list[tuple[str, Callable[[], Moment]]]:
     ]
     draw = random.Random(0)
     spare = max(0, num_kills - len(named))
-    early = [("at a random moment", partial(at_random, draw.uniform(5, 14))) for _ in range(spare)]
+    early = [("at a random moment", partial(at_random, draw.uniform(4, 8))) for _ in range(spare)]
     return [*early[: spare // 2], *named[:1], *early[spare // 2 :], *named[1:]][:num_kills]
 
 

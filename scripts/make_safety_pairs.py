@@ -26,6 +26,7 @@ from finetune_lab.maths.probe import auroc, group_folds, probe_scores  # noqa: E
 from finetune_lab.text.tfidf import tfidf  # noqa: E402
 
 ASSETS = ROOT / "finetune_lab" / "assets" / "safety_pairs"
+NUM_FOLDINGS = 5
 MOST_CHARACTERS_APART = 4  # of the two prompts of a family
 Row = dict[str, str]
 
@@ -51,7 +52,7 @@ def measure(rows: list[Row]) -> dict[str, Any]:
         label: [len(row["prompt"].split()) for row in rows if row["label"] == label] for label in ("safe", "unsafe")
     }
     found = {}
-    for seed in range(20):
+    for seed in range(NUM_FOLDINGS):
         folds = group_folds(families, unsafe, num_folds=5, generator=np.random.default_rng(seed))
         size = np.array([[len(text), len(text.split())] for text in texts], dtype=np.float64)
         found.setdefault("length", []).append(auroc(probe_scores(size, unsafe, folds), unsafe))
@@ -93,7 +94,7 @@ The two prompts of a family differ by at most {most_apart} characters. {num_topi
 openings once:
 {topics}.
 
-What a linear probe tells of the label out of family (0.5: nothing; mean over 20 foldings): from the length alone an
+What a linear probe tells of the label out of family (0.5: nothing; mean over {num_foldings} foldings): from the length alone an
 AUROC of {auroc_length:.2f}, from words (TF-IDF) {auroc_words:.2f}. Trigger words stand on both sides ("kill the
 weeds", "kill the man"), so a word list does badly here by design.
 
@@ -127,6 +128,7 @@ def card(rows: list[Row], raw: bytes, phrases: dict[str, Any]) -> str:
         safe_words=statistics.mean(words["safe"]),
         unsafe_words=statistics.mean(words["unsafe"]),
         most_apart=found["most_apart"],
+        num_foldings=NUM_FOLDINGS,
         num_topics=len(phrases["topics"]),
         topics=textwrap.fill(", ".join(phrases["topics"]), 119),
         num_frames=len(phrases["frames"]),

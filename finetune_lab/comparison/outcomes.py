@@ -48,5 +48,4 @@ def _tally(question: Question) -> Tally:
 
 def _values(side: Side) -> NDArray[np.float64]:
     """The mean over seeds of each sample's own ratio; a sample without denominator in one seed is left out: NaN."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((side.of / side.per).mean(axis=0))
+    return np.asarray((side.of / np.where(side.per == 0, np.nan, side.per)).mean(axis=0))

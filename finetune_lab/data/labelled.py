@@ -1,13 +1,12 @@
 """Prompts labelled safe or unsafe, from a file of one's own: a CSV in the shape of XSTest, JSON, JSONL or Parquet."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
-from finetune_lab.preparing.labelling import Columns, Label, Unlabelled, label_rows, read_corrections, write_labelled
+from finetune_lab.preparing.labelling import Columns, Labels, Unlabelled, label_rows, read_corrections, write_labelled
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import read_table
 
@@ -21,7 +20,7 @@ class Labelled:
 
     path: Path
     columns: Columns
-    labels: Mapping[str, Label]
+    labels: Labels
     unlabelled: Unlabelled
     corrections: Path | None
     split: Split

@@ -1,6 +1,6 @@
 """LITMUS and ACCD: prompts of seven axioms, safe and unsafe, from the hub or from a folder with their files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.dataset_hub import dataset_commit, hub_rows
-from finetune_lab.preparing.labelling import Columns, Label, label_rows, write_labelled
+from finetune_lab.preparing.labelling import Columns, Labels, label_rows, write_labelled
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import TABLES, read_table
@@ -34,7 +34,7 @@ class Litmus:
     revision: str
     hub_split: str
     folder: Path | None
-    labels: Mapping[str, Label]
+    labels: Labels
     rows_per_cell: PositiveInt | None
     seed: int
     split: Split

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from finetune_lab.errors import DataError
 from finetune_lab.plugin import plugin
@@ -23,6 +25,14 @@ TO_LABEL = "to_label.csv"
 HEADER = ("prompt", "label", "suggested", "words")
 Unlabelled = Literal["error", "drop", "heuristic"]
 Label = Literal["safe", "unsafe"]
+
+
+def _text_keys(labels: Any) -> Any:
+    """YAML reads 0 and true as what they are; a file has them as text."""
+    return {str(written): label for written, label in labels.items()} if isinstance(labels, Mapping) else labels
+
+
+Labels = Annotated[Mapping[str, Label], BeforeValidator(_text_keys)]  # what is written in a file -> what it means
 
 
 @plugin
