@@ -94,9 +94,9 @@ The two prompts of a family differ by at most {most_apart} characters. {num_topi
 openings once:
 {topics}.
 
-What a linear probe tells of the label out of family (0.5: nothing; mean over {num_foldings} foldings): from the length alone an
-AUROC of {auroc_length:.2f}, from words (TF-IDF) {auroc_words:.2f}. Trigger words stand on both sides ("kill the
-weeds", "kill the man"), so a word list does badly here by design.
+What a linear probe tells of the label out of family (0.5: nothing; mean over {num_foldings} foldings): from the length
+alone an AUROC of {auroc_length:.2f}, from words (TF-IDF) {auroc_words:.2f}. Trigger words stand on both sides ("kill
+the weeds", "kill the man"), so a word list does badly here by design.
 
 Each line: `prompt`, `label` (safe or unsafe), `topic`, `family` (both prompts of a pair; keep them in one split).
 

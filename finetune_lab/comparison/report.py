@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from finetune_lab.comparison.deciding import Decided
 from finetune_lab.comparison.outcomes import Tally
 from finetune_lab.comparison.ranking import Front, Ranked
 from finetune_lab.comparison.training import Trained
 from finetune_lab.maths.compare import Difference
 from finetune_lab.once import write_atomically
-from finetune_lab.text.tables import csv_of, flat, plain
+from finetune_lab.text.tables import csv_of_cells, flat, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +83,9 @@ def write(report: Report, text: str, folder: Path) -> list[Path]:
     for name, rows in report.sheets().items():
         csv_path, parquet_path = folder / f"{name}.csv", folder / f"{name}.parquet"
         if rows or name == "comparison":
-            write_atomically(csv_path, csv_of(rows))
-            write_parquet(parquet_path, [flat(asdict(row)) for row in rows])
+            cells = [flat(asdict(row)) for row in rows]
+            write_atomically(csv_path, csv_of_cells(cells))
+            write_parquet(parquet_path, cells)
             paths += [csv_path, parquet_path]
         else:  # of an earlier comparison with other settings
             csv_path.unlink(missing_ok=True)
@@ -103,9 +106,23 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequen
 
 
 def _column(values: list[Any], pyarrow: Any) -> Any:
+    """An Arrow array from its buffers: made from a list, pyarrow would load pandas first."""
     kinds = {type(value) for value in values if value is not None}
-    if not kinds:
-        return pyarrow.array(values, pyarrow.string())
-    if kinds <= {int, float, bool}:
-        return pyarrow.array([value if len(kinds) == 1 or value is None else float(value) for value in values])
-    return pyarrow.array([value if value is None or isinstance(value, str) else str(value) for value in values])
+    valid = pyarrow.py_buffer(_bits([value is not None for value in values]))
+    if kinds == {bool}:
+        bits = pyarrow.py_buffer(_bits([bool(value) for value in values]))
+        return pyarrow.Array.from_buffers(pyarrow.bool_(), len(values), [valid, bits])
+    if kinds and kinds <= {int, float, bool}:
+        name = "int64" if kinds == {int} else "float64"
+        numbers = np.array([0 if value is None else value for value in values], dtype=name)
+        return pyarrow.Array.from_buffers(
+            getattr(pyarrow, name)(), len(values), [valid, pyarrow.py_buffer(numbers.tobytes())]
+        )
+    texts = [b"" if value is None else str(value).encode("utf-8", "replace") for value in values]
+    offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    parts = [valid, pyarrow.py_buffer(offsets.tobytes()), pyarrow.py_buffer(b"".join(texts))]
+    return pyarrow.Array.from_buffers(pyarrow.large_string(), len(values), parts)
+
+
+def _bits(flags: list[bool]) -> bytes:
+    return np.packbits(np.array(flags, dtype=bool), bitorder="little").tobytes()

@@ -11,7 +11,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.dataset_hub import dataset_commit, hub_rows
-from finetune_lab.preparing.labelling import Columns, Labels, label_rows, write_labelled
+from finetune_lab.preparing.labelling import PLAIN, Columns, label_rows, write_labelled
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import TABLES, read_table
@@ -34,7 +34,6 @@ class Litmus:
     revision: str
     hub_split: str
     folder: Path | None
-    labels: Labels
     rows_per_cell: PositiveInt | None
     seed: int
     split: Split
@@ -46,7 +45,6 @@ class Litmus:
             "repo": None if self.folder else f"{self.repo}@{dataset_commit(self.repo, self.revision)}",
             "hub_split": None if self.folder else self.hub_split,
             "files": files,
-            "labels": dict(self.labels),
             "rows_per_cell": self.rows_per_cell,
             "seed": self.seed,
             "split": self.split,
@@ -61,7 +59,7 @@ class Litmus:
 
     def prepare(self, folder: Path) -> dict[str, Any]:
         """Write the splits; raises DataError naming file and row, and for an axiom that lacks a label."""
-        done = label_rows(self._rows(), columns=COLUMNS, labels=self.labels, unlabelled="error")
+        done = label_rows(self._rows(), columns=COLUMNS, labels=PLAIN, unlabelled="error")
         done.converted.samples = self._drawn(done.converted.samples)
         commit = None if self.folder else dataset_commit(self.repo, self.revision)
         source = {"source": self.folder.name if self.folder else self.repo, "commit": commit}

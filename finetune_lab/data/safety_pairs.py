@@ -5,14 +5,12 @@ from typing import Any
 
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
-from finetune_lab.preparing.labelling import Columns, Label, label_rows, write_labelled
+from finetune_lab.preparing.labelling import PLAIN, Columns, label_rows, write_labelled
 from finetune_lab.preparing.reading import read_rows
 from finetune_lab.preparing.splitting import Split
 
 ROWS = Path(__file__).resolve().parent.parent / "assets" / "safety_pairs" / "rows.jsonl"
 COLUMNS = Columns(prompt="prompt", label="label", topic="topic", source=None, group="family", answer=None)
-
-LABELS: dict[str, Label] = {"safe": "safe", "unsafe": "unsafe"}
 
 
 @plugin
@@ -28,5 +26,5 @@ class SafetyPairs:
         """Nothing to check: the rows ship with the package."""
 
     def prepare(self, folder: Path) -> dict[str, Any]:
-        done = label_rows(read_rows(ROWS), columns=COLUMNS, labels=LABELS, unlabelled="error")
+        done = label_rows(read_rows(ROWS), columns=COLUMNS, labels=PLAIN, unlabelled="error")
         return write_labelled(folder, done, self.split, {"source": "safety_pairs"})

@@ -126,6 +126,7 @@ class Aqi:
             "weight": self.weight,
             "interval": [layer.low, layer.high],
             "p_value": found.p_value,
+            "p_value_of_layer": layer.p_value,
             "permutations": self.permutations,
             "exchangeable": exchangeable,
             "davies_bouldin": layer.davies_bouldin,

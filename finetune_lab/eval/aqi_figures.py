@@ -74,6 +74,7 @@ def can_draw() -> bool:
 
 def _draw_curve(path: Path, layers: Sequence[Layer], controls: Sequence[Control], headline: int) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=_INCHES, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -91,6 +92,7 @@ def _draw_curve(path: Path, layers: Sequence[Layer], controls: Sequence[Control]
         axes.axvline(headline, color="0.8", linewidth=5, zorder=0)
     below.set_ylabel("AUROC, out of group")
     below.set_xlabel("layer (0: embeddings, mean over tokens; shaded: headline)")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
     below.legend(fontsize="small")
     figure.savefig(path, dpi=150, metadata={"Software": None})
 

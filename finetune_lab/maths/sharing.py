@@ -18,7 +18,7 @@ from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
 Case = tuple[Statistic, Pairs]
-BATCH = 64  # comparisons whose resamples are held at once: at most 20 MB for 9,999 resamples
+BATCH = 256  # comparisons whose resamples are held at once: at most 80 MB for 9,999 resamples
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator
+from typing import Any, Literal
 
 from finetune_lab.errors import DataError
 from finetune_lab.plugin import plugin
@@ -25,14 +23,7 @@ TO_LABEL = "to_label.csv"
 HEADER = ("prompt", "label", "suggested", "words")
 Unlabelled = Literal["error", "drop", "heuristic"]
 Label = Literal["safe", "unsafe"]
-
-
-def _text_keys(labels: Any) -> Any:
-    """YAML reads 0 and true as what they are; a file has them as text."""
-    return {str(written): label for written, label in labels.items()} if isinstance(labels, Mapping) else labels
-
-
-Labels = Annotated[Mapping[str, Label], BeforeValidator(_text_keys)]  # what is written in a file -> what it means
+PLAIN: dict[str, Label] = {"safe": "safe", "unsafe": "unsafe"}
 
 
 @plugin
@@ -67,20 +58,19 @@ def label_rows(
     unlabelled: Unlabelled,
     corrections: Mapping[str, Label] | None = None,
 ) -> Labelling:
-    """Read every row's label by `labels` (written value, in any case, to safe or unsafe); `corrections` go first.
+    """Read every row's label by `labels` (what is written, in lower case, to what it means); `corrections` go first.
 
     Raises DataError for a column that is missing, a value that `labels` does not know, and for rows without a label
     unless `unlabelled` says to drop them or to guess.
     """
     done, seen, missing = Labelling(), set(), []
-    meaning = {written.lower(): label for written, label in labels.items()}
     for row in rows:
         prompt = _prompt(row, columns)
         done.converted.shapes["labelled prompts"] += 1
         if not prompt:
             done.converted.dropped.append(("no prompt", row))
             continue
-        label, source = _label(row, prompt, columns, meaning, corrections or {})
+        label, source = _label(row, prompt, columns, labels, corrections or {})
         if label is None and unlabelled == "heuristic":
             label, source = guess(prompt).label, "heuristic"
         if label is None:
@@ -117,7 +107,7 @@ def _prompt(row: Row, columns: Columns) -> str:
 
 
 def _label(
-    row: Row, prompt: str, columns: Columns, meaning: Mapping[str, Label], corrections: Mapping[str, Label]
+    row: Row, prompt: str, columns: Columns, labels: Mapping[str, Label], corrections: Mapping[str, Label]
 ) -> tuple[Label | None, str]:
     if prompt in corrections:
         return corrections[prompt], "person"
@@ -125,10 +115,10 @@ def _label(
     text = "" if written is None else str(written).strip().lower()
     if not text:
         return None, ""
-    if text not in meaning:
-        known = ", ".join(meaning)
-        raise DataError(f"{row.place}: {columns.label!r} is {written!r}; known labels: {known} (labels maps them)")
-    return meaning[text], "given"
+    if text not in labels:
+        known = ", ".join(labels)
+        raise DataError(f"{row.place}: {columns.label!r} is {written!r}; known labels: {known}")
+    return labels[text], "given"
 
 
 def _sample(row: Row, prompt: str, columns: Columns, facts: dict[str, Any]) -> Sample:
@@ -180,12 +170,11 @@ def _write_to_label(path: Path, samples: Sequence[Sample]) -> None:
             table.writerow([prompt, "", sample.facts["label"], ", ".join(guess(prompt).stems)])
 
 
-def read_corrections(path: Path, labels: Mapping[str, Label]) -> dict[str, Label]:
+def read_corrections(path: Path) -> dict[str, Label]:
     """The labels that a person wrote into a copy of to_label.csv, by prompt; rows left empty stay guesses.
 
-    Raises DataError for a label that is neither known, and for a prompt that has two.
+    Raises DataError for a label that is neither safe nor unsafe, and for a prompt that has both.
     """
-    meaning = {written.lower(): label for written, label in labels.items()}
     found: dict[str, Label] = {}
     for row in read_table(path):
         absent = [name for name in HEADER[:2] if name not in row.fields]
@@ -194,8 +183,8 @@ def read_corrections(path: Path, labels: Mapping[str, Label]) -> dict[str, Label
         prompt, written = str(row.fields["prompt"]).strip(), str(row.fields["label"] or "").strip().lower()
         if not written:
             continue
-        if written not in meaning:
-            raise DataError(f"{row.place}: label {written!r} is not known; known: {', '.join(meaning)}")
-        if found.setdefault(prompt, meaning[written]) != meaning[written]:
+        if written not in PLAIN:
+            raise DataError(f"{row.place}: label {written!r} is not known; known: {', '.join(PLAIN)}")
+        if found.setdefault(prompt, PLAIN[written]) != PLAIN[written]:
             raise DataError(f"{row.place}: this prompt has another label further up")
     return found

@@ -144,8 +144,12 @@ def csv_of(rows: Sequence[Any]) -> str:
 
     The first of several effects stands for them; sentences share a cell.
     """
+    return csv_of_cells([flat(asdict(row)) for row in rows])
+
+
+def csv_of_cells(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of cells as CSV; the columns are all names that occur."""
     lines = io.StringIO()
-    cells = [flat(asdict(row)) for row in rows]
     writer = csv.DictWriter(lines, list(dict.fromkeys(name for row in cells for name in row)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)

@@ -72,7 +72,7 @@ def test_jsonl_with_labels_of_ones_own_words(labelled, prepared, tmp_path):
     lines = [{"q": "a?", "harm": 1}, {"q": "b?", "harm": 0}, {"q": "c?", "harm": "FALSE"}, {"q": "", "harm": 0}]
     path = written(tmp_path, "".join(json.dumps(line) + "\n" for line in lines), "rows.jsonl")
     columns = "data.columns={prompt: q, label: harm, topic: null, source: null, group: null, answer: null}"
-    source = labelled(path, columns, "data.labels={0: safe, false: safe, 1: unsafe}")
+    source = labelled(path, columns, "data.safe=[0,false]", "data.unsafe=[1]")
     note, rows, _ = prepared(source)
     assert [row["facts"]["label"] for row in rows] == ["unsafe", "safe", "safe"]
     assert note["dropped"] == {"no prompt": 1}
@@ -89,8 +89,8 @@ def test_mistakes_name_file_and_line(labelled, prepared, tmp_path):
     ):
         with pytest.raises(DataError, match=pattern):
             prepared(labelled(written(tmp_path, text)))
-    with pytest.raises(ConfigError, match="labels"):
-        labelled(written(tmp_path, XSTEST), "data.labels={safe: fine}")
+    with pytest.raises(ConfigError, match="good cannot mean both"):
+        labelled(written(tmp_path, XSTEST), "data.safe=[good]", "data.unsafe=[Good,bad]")
     with pytest.raises(WorldError, match="there is no file"):
         labelled(tmp_path / "none.csv").check()
 
