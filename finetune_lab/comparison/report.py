@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,16 @@ class _KnobRow:
         return cls(path=effect.path, **{name: getattr(effect.difference, name) for name in names})
 
 
+def as_record(node: Any) -> Any:
+    """Records as mappings all the way down, as dataclasses.asdict makes them, without copying what they hold."""
+    if is_dataclass(node):
+        return {name: as_record(value) for name, value in vars(node).items()}
+    return [as_record(item) for item in node] if isinstance(node, tuple) else node
+
+
 def json_of(report: Report, settings: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The whole report with the settings that it was made with."""
-    found = {name: value for name, value in asdict(report).items() if name != "group"}
+    found = {name: value for name, value in as_record(report).items() if name != "group"}
     return json.dumps(plain({"group": report.group, **settings, "made": made, **found}), indent=2) + "\n"
 
 
@@ -83,7 +90,7 @@ def write(report: Report, text: str, folder: Path) -> list[Path]:
     for name, rows in report.sheets().items():
         csv_path, parquet_path = folder / f"{name}.csv", folder / f"{name}.parquet"
         if rows or name == "comparison":
-            cells = [flat(asdict(row)) for row in rows]
+            cells = [flat(as_record(row)) for row in rows]
             write_atomically(csv_path, csv_of_cells(cells))
             write_parquet(parquet_path, cells)
             paths += [csv_path, parquet_path]
