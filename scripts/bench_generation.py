@@ -1,10 +1,11 @@
 """Greedy generation in batches against one by one: the engine, and a plain loop over sorted, left-padded batches.
 
-python scripts/bench_generation.py [--cases random20m tiny tiny-nf4] [--pairs 5] [--limit 4]; exit code 1 when eight at a
+python scripts/bench_generation.py [--cases random20m tiny tiny-nf4] [--pairs 5] [--limit 4];
+exit code 1 when eight at a
 time are less than `--limit` times as fast as one by one, or when a text changes with the batch.
-64 prompts of uneven length, at most 64 new tokens each; a row that ends by itself leaves its batch waiting, which is
-part of what is measured. Every block is a process of its own that loads the model, writes a few answers to warm up,
-and then does each way in turn, so that the ratios come from the same stretch of time.
+64 prompts of uneven length, 64 new tokens each: nothing ends a text before, so that every way does the same work.
+Every block is a process of its own that loads the model, writes a few answers to warm up, and then does each way in
+turn, so that the ratios come from the same stretch of time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bench_parts import CASES, arguments, block, composed, conversations, load_a
 
 PROMPTS, NEW_TOKENS = 64, 64
 SIZES = (1, 8, 32)
+NO_TOKEN = -1  # as the token that ends a text
 
 
 def engine_of(case: str, model: str, batch_rows: int) -> Any:
@@ -34,7 +36,9 @@ def engine_of(case: str, model: str, batch_rows: int) -> Any:
         "tracker=none",
     )
     source, runtime = build(config, "model", "runtime")
-    return source.load(runtime)
+    engine = source.load(runtime)
+    engine._ends = lambda: frozenset({NO_TOKEN})
+    return engine
 
 
 def by_engine(engine: Any, prompts: dict[str, Any]) -> dict[str, str]:
@@ -51,7 +55,6 @@ def by_loop(engine: Any, prompts: dict[str, Any], size: int) -> dict[str, str]:
 
     tokenizer, coded = engine.chat.tokenizer, {name: engine.chat.prompt(turns) for name, turns in prompts.items()}
     names = sorted(coded, key=lambda name: len(coded[name]))
-    ends = sorted({*engine.chat.end_tokens, tokenizer.eos_token_id})
     texts = {}
     for start in range(0, len(names), size):
         group = names[start : start + size]
@@ -67,7 +70,7 @@ def by_loop(engine: Any, prompts: dict[str, Any], size: int) -> dict[str, str]:
                 attention_mask=mask,
                 max_new_tokens=NEW_TOKENS,
                 do_sample=False,
-                eos_token_id=ends,
+                eos_token_id=NO_TOKEN,
                 pad_token_id=tokenizer.pad_token_id,
             )
         for name, row in zip(group, written[:, width:], strict=True):

@@ -1,6 +1,8 @@
 """Target tokens per second of our training beside a plain TRL script: same rows, seed, steps, batch, LoRA and schedule.
 
-python scripts/bench_training.py [--cases random20m tiny tiny-nf4] [--pairs 5] [--limit 1.8]; exit code 1 below the limit.
+python scripts/bench_training.py [--cases random20m tiny tiny-nf4] [--pairs 5] [--limit 1.8]
+
+The exit code is 1 below the limit.
 Every block is a training of its own in a process of its own; the sides take turns, and each pair of blocks gives one
 ratio, so that whatever else the machine does falls on both. Timed is the loop: from the first batch to the end of the
 last step, without loading, tokenising, evaluation and checkpoints. Target tokens are what a side itself learns. Both
@@ -185,7 +187,7 @@ def held_out_loss(case: str, model: Path, adapters: list[str]) -> list[float]:
 
 
 def measure(case: str, asked: Any) -> list[dict[str, dict[str, Any]]]:
-    """`pairs` rounds in which every side runs once, each round in the other order than the last and with its own seed."""
+    """`pairs` rounds in which every side runs once, each in the other order than the last, with its own seed."""
     model_folder(case, asked.scratch)
     rounds = []
     for number in range(asked.pairs):

@@ -1,4 +1,4 @@
-"""A run that is killed ends with the bytes and scores of one that is not (scripts/check_resume.py, two kills of ten)."""
+"""A run that is killed ends with the bytes and scores of one that is not: two of the ten kills of check_resume.py."""
 
 import importlib.util
 import sys

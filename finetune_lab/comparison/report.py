@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,20 @@ class _KnobRow:
 
 
 def as_record(node: Any) -> Any:
-    """Records as mappings all the way down, as dataclasses.asdict makes them, without copying what they hold."""
+    """Records as plain JSON all the way down: no dataclass, no tuple, no number that is not finite."""
     if is_dataclass(node):
-        return {name: as_record(value) for name, value in vars(node).items()}
-    return [as_record(item) for item in node] if isinstance(node, tuple) else node
+        node = vars(node)
+    if isinstance(node, dict):
+        return {name: as_record(value) for name, value in node.items()}
+    if isinstance(node, tuple | list):
+        return [as_record(item) for item in node]
+    return None if isinstance(node, float) and not isfinite(node) else node
 
 
 def json_of(report: Report, settings: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The whole report with the settings that it was made with."""
     found = {name: value for name, value in as_record(report).items() if name != "group"}
-    return json.dumps(plain({"group": report.group, **settings, "made": made, **found}), indent=2) + "\n"
+    return json.dumps({"group": report.group, **plain(settings), "made": made, **found}, indent=2) + "\n"
 
 
 def write(report: Report, text: str, folder: Path) -> list[Path]:

@@ -29,7 +29,7 @@ from finetune_lab.provenance import here
 from finetune_lab.text.tables import csv_of, difference_table, method_lines, printable, shared_caveats
 
 MOST_ARMS = 6  # of one base that are all compared with one another: 15 pairs
-MOST_SHOWN = 40  # pairs on the screen; the files hold all
+MOST_SHOWN = 21  # pairs on the screen: those of MOST_ARMS arms and their base; the files hold all
 
 
 @plugin

@@ -23,7 +23,7 @@ def quicken(model: nn.Module) -> None:
 
 
 class SparseDropout(nn.Module):
-    """Inverted dropout (Srivastava et al. 2014): in training each element is 0 with probability `p`, else x / (1 - p)."""
+    """Inverted dropout (Srivastava et al. 2014): in training an element is 0 with probability `p`, else x / (1 - p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
