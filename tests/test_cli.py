@@ -283,6 +283,8 @@ def test_a_stopped_sweep_ends_its_child(to_all):
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, start_new_session=True, text=True,
+        # a shell starts what runs in the background deaf to Ctrl-C, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert parent.stdout is not None
