@@ -188,16 +188,6 @@ class FakeLanguageModel:
             found.append(torch.cat([pool(layer, table[ids][None], mask) for layer, table in enumerate(drawn)]))
         return torch.stack(found)
 
-    def hidden(self, prompts: Mapping[str, Sequence[Message]], pooling: Any) -> Any:
-        """States of three layers and width 4 that depend on the last turn's text and the layer alone."""
-        import torch
-
-        def state(turns: Sequence[Message], layer: int) -> Any:
-            seed = int.from_bytes(sha256(f"{layer} {turns[-1]['content']}".encode()).digest()[:7])
-            return torch.randn(4, generator=torch.Generator().manual_seed(seed))
-
-        return torch.stack([torch.stack([state(turns, layer) for layer in range(3)]) for turns in prompts.values()])
-
     @contextmanager
     def as_base(self) -> Iterator["FakeLanguageModel"]:
         yield self
