@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from finetune_lab.inference.answers import read_answers, write_answers
 from finetune_lab.once import once
 from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
+    Contrast,
     DataSource,
     Evaluator,
     Job,
@@ -26,12 +27,12 @@ from finetune_lab.protocols import (
     Rules,
     Runtime,
     Session,
-    Subject,
     Task,
     Tracker,
 )
 from finetune_lab.records import Answer, Artifact, Decoding, Evaluation, RunCard, Sample
-from finetune_lab.store.folders import append_json_line, read_evaluation, write_evaluation, write_member
+from finetune_lab.scoring import Scoring
+from finetune_lab.store.folders import append_json_line, write_member
 from finetune_lab.store.recording import on_record, put_results_aside
 from finetune_lab.store.store import Store
 
@@ -60,7 +61,7 @@ class Lab:
     model: ModelSource
     data: DataSource
     method: Method
-    evaluators: Mapping[str, Evaluator]
+    evaluators: Mapping[str, Evaluator | Contrast]
     tracker: Tracker
     runtime: Runtime
     rules: Rules | None  # declared with a run before its first result
@@ -122,14 +123,13 @@ class Lab:
         return self.outputs / "data" / f"{self.names.data}-{fingerprint(self.data)}"
 
     @cached_property
-    def measures(self) -> dict[str, str]:
-        """The key of each evaluator with the rows it scores: two scores may be compared only if it is the same."""
-        return {name: self._measure(name) for name in self.evaluators}
+    def scoring(self) -> Scoring:
+        return Scoring(lab=self)
 
-    def _measure(self, name: str) -> str:
-        evaluator = self.evaluators[name]
-        tokenizer = self.model.tokenizer_digest() if evaluator.counts_tokens else None
-        return fingerprint(evaluator, [row.id for row in self.rows(evaluator)], tokenizer)
+    @property
+    def measures(self) -> Mapping[str, str]:
+        """The key of each evaluator with the rows it scores: two scores may be compared only if it is the same."""
+        return self.scoring.measures
 
     @cached_property
     def card(self) -> RunCard:
@@ -160,7 +160,7 @@ class Lab:
 
     # Stages
 
-    def _renews(self, stage: Stage, folder: Path) -> bool:
+    def renews(self, stage: Stage, folder: Path) -> bool:
         """Whether `folder` is to be made again: once for a lab, however many read it."""
         if self.dry or stage not in self.fresh or folder in self.renewed:
             return False
@@ -175,7 +175,7 @@ class Lab:
     def _prepare(self, data: DataSource, folder: Path, name: str) -> dict[str, Any]:
         key = folder.name.rpartition("-")[2]
         made = {"kind": "dataset", "key": key, "name": name}
-        note = once(folder, lambda place: made | data.prepare(place), fresh=self._renews("prepare", folder))
+        note = once(folder, lambda place: made | data.prepare(place), fresh=self.renews("prepare", folder))
         if not self.dry:
             self.store.index_dataset(folder)
         return note
@@ -185,13 +185,13 @@ class Lab:
         _ = self.dataset
         return read_split(self.data_folder, name)
 
-    def rows(self, evaluator: Evaluator) -> tuple[Sample, ...]:
+    def rows(self, evaluator: Evaluator | Contrast) -> tuple[Sample, ...]:
         """The rows that an evaluator scores: of the experiment's data, or of data of its own."""
         choice, folder = evaluator.rows, self.data_folder_of(evaluator)
         _ = self.dataset if choice.data is None else self._prepare(choice.data, folder, folder.name.rpartition("-")[0])
         return read_split(folder, choice.split)[: choice.max_rows]
 
-    def data_folder_of(self, evaluator: Evaluator) -> Path:
+    def data_folder_of(self, evaluator: Evaluator | Contrast) -> Path:
         """Where the rows that an evaluator scores are, or will be."""
         own = evaluator.rows.data
         return self.outputs / "data" / f"{type(own).__name__.lower()}-{fingerprint(own)}" if own else self.data_folder
@@ -209,7 +209,7 @@ class Lab:
     def train(self, session: Session) -> Artifact:
         """Make this experiment's artifact, or find it; goes on from the last checkpoint of a killed run."""
         artifact, folder = self.artifact, self.artifact.place
-        renew = self._renews("train", folder)
+        renew = self.renews("train", folder)
         if renew:  # answers and scores must not outlive the adapter that they are about
             put_results_aside(self.outputs, artifact.key)
         once(folder, lambda place: self._train(place, session), fresh=renew)
@@ -250,46 +250,18 @@ class Lab:
             made = {"kind": "answers", "key": key, "subject": artifact.key, "decoding": asdict(decoding)}
             return made | write_answers(place, lambda: self.using(artifact), rows, decoding)
 
-        once(folder, make, fresh=self._renews("answer", folder))
+        once(folder, make, fresh=self.renews("answer", folder))
         self.store.add_samples(rows)
         self.store.index_answers(folder)
         return read_answers(folder, rows)
 
     def evaluate(self, artifact: Artifact) -> dict[str, Evaluation]:
         """Score `artifact` with every evaluator; its model is loaded only if one of the scores is missing."""
-        return {name: self._evaluate(name, artifact) for name in self.evaluators}
+        return {name: self.scoring.evaluate(name, artifact) for name in self.scoring.of(artifact)}
 
     def evaluation_folder(self, name: str, artifact: Artifact) -> Path:
         """Where the evaluation of an artifact is, or will be."""
-        return self.outputs / "evals" / f"{name}-{self.measures[name]}" / artifact.key
-
-    def _evaluate(self, name: str, artifact: Artifact) -> Evaluation:
-        measure, folder = self.measures[name], self.evaluation_folder(name, artifact)
-
-        def make(place: Path) -> dict[str, Any]:
-            made = {"kind": "evaluation", "evaluator": name, "measure": measure, "subject": artifact.key}
-            started = time.monotonic()
-            evaluation = self._score(name, artifact, place)
-            return made | write_evaluation(place, evaluation) | {"seconds": time.monotonic() - started}
-
-        once(folder, make, fresh=self._renews("eval", folder))
-        self.store.index_evaluation(folder)
-        return read_evaluation(folder)
-
-    def _score(self, name: str, artifact: Artifact, folder: Path) -> Evaluation:
-        evaluator = self.evaluators[name]
-        rows = self.rows(evaluator)
-        if not rows:
-            raise ConfigError(f"eval.{name}: split {evaluator.rows.split!r} has no rows to score")
-        with ExitStack() as stack:
-            subject = Subject(
-                artifact=artifact,
-                rows=rows,
-                folder=folder,
-                model=lambda: stack.enter_context(self.using(artifact)),
-                answers=lambda decoding: self.answers(artifact, rows, decoding),
-            )
-            return evaluator.evaluate(subject)
+        return self.scoring.folder(name, artifact)
 
     def join(self, artifact: Artifact) -> None:
         """Enter `artifact` in the group, with the measures that it was scored under."""

@@ -10,6 +10,7 @@ from finetune_lab.maths.decision import Case, Decision, Facts
 from finetune_lab.records import (
     Answer,
     Artifact,
+    Candidate,
     Decoding,
     Evaluation,
     Message,
@@ -18,6 +19,7 @@ from finetune_lab.records import (
     Sample,
     Tokens,
     TrainingReport,
+    Verdict,
 )
 
 Metrics = Mapping[str, float]
@@ -79,6 +81,13 @@ class DataSource(Protocol):
         """Write train.jsonl, validation.jsonl and test.jsonl of samples; return the note (rows, drops, digests)."""
 
 
+class Filter(Protocol):
+    """Which rows stay. A data source runs its filters in order, each over what the one before it let through."""
+
+    def keep(self, rows: Sequence[Candidate]) -> Sequence[Verdict]:
+        """A verdict for every row, in their order; it sees all of them, since a row may go because of another."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One training: everything that a method may use."""
@@ -109,6 +118,7 @@ class Subject:
     folder: Path
     model: Callable[[], LanguageModel]
     answers: Callable[[Decoding], tuple[Answer, ...]]  # in the order of `rows`
+    evaluation: Callable[[str], Path]  # an evaluator's name -> the folder of what it found on this artifact
 
 
 class RowChoice(Protocol):
@@ -124,6 +134,21 @@ class Evaluator(Protocol):
     counts_tokens: bool  # a class attribute: the tokenizer then belongs to the measure
 
     def evaluate(self, subject: Subject) -> Evaluation: ...
+
+
+class Contrast(Protocol):
+    """An evaluator that looks at two artifacts at once; its scores say what they would be without a difference.
+
+    `reference`: base, the label of an arm of the group (its run of the same seed), or the key of a run. `reads`: the
+    evaluators whose findings on both sides it uses.
+    """
+
+    rows: RowChoice
+    counts_tokens: bool
+    reference: str
+    reads: tuple[str, ...]
+
+    def contrast(self, reference: Subject, candidate: Subject) -> Evaluation: ...
 
 
 class Session(Protocol):

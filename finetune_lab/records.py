@@ -60,6 +60,28 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A row that a filter looks at: the sample, the fields that it was read with, and its place for people."""
+
+    sample: Sample
+    fields: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a filter says of one row.
+
+    `reason`: why it is dropped, in words that all rows of the kind share, since they are counted; None: it stays.
+    `detail`: what was found in this one. `like`: the id of an earlier row that it must share a split with.
+    """
+
+    reason: str | None = None
+    detail: str = ""
+    like: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How text is drawn from a model. Temperature 0 is greedy and ignores top_p and top_k. Lengths in tokens."""
 
@@ -89,6 +111,7 @@ class Statistic:
 
     mean: the mean of column `of`. ratio: the sum of `of` over the sum of `per`. jackknife: `of` holds the score
     with one sample left out at a time. The result goes through `transform` and is multiplied by `scale`.
+    `null`: what a contrast's score is where its two sides do not differ; None for the score of one side alone.
     """
 
     kind: Literal["mean", "ratio", "jackknife"]
@@ -96,6 +119,7 @@ class Statistic:
     per: str | None = None
     transform: Literal["identity", "exp"] = "identity"
     scale: float = 1.0
+    null: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ FLOORS = (
     {"protocols", "store", "config", "maths", "text"},
     {"training", "inference", "preparing", "checks", "comparison"},
     PLUGINS,
-    {"lab"},
+    {"lab", "scoring"},
     {"task"},
     {"__main__", "jobs", "mistakes", "usage"},
 )

@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from finetune_lab.comparison.contenders import Contender
 from finetune_lab.maths.compare import Arm, Question
+from finetune_lab.maths.pairing import no_difference
 
 
 class Questions:
@@ -35,6 +37,8 @@ class Questions:
         return self._scored.get((run, measure), {})
 
     def _of(self, reference: Contender, candidate: Contender, evaluator: str) -> tuple[list[Question], list[str]]:
+        if self._is_contrast(reference, evaluator) or self._is_contrast(candidate, evaluator):
+            return self._contrasted(reference, candidate, evaluator), []
         one, other = (self.by_measure(side, evaluator) for side in (reference, candidate))
         for side, found in ((reference, one), (candidate, other)):
             if not found:
@@ -56,6 +60,27 @@ class Questions:
             if name not in whole
         ]
         return [self._question(evaluator, measure, name, arms) for name in whole], left_out
+
+    def _is_contrast(self, side: Contender, evaluator: str) -> bool:
+        measures = side.measures.get(evaluator, {}).items()
+        return any(score.reference for key in measures for score in self._scored[key].values())
+
+    def _contrasted(self, one: Contender, other: Contender, evaluator: str) -> list[Question]:
+        """What a contrast found between the two, whichever of them it took for the reference."""
+        questions = []
+        for reference, candidate in ((one, other), (other, one)):
+            for measure, runs in self.by_measure(candidate, evaluator).items():
+                against = [run for run in runs if self._against(run, measure) in reference.runs]
+                names = dict.fromkeys(name for run in against for name in self._scored[run, measure])
+                sides = [(candidate, against)]
+                whole = [name for name in names if self._is_whole(measure, name, sides)]
+                questions += [
+                    _set_against(self._question(evaluator, measure, name, sides), reference) for name in whole
+                ]
+        return questions
+
+    def _against(self, run: str, measure: str) -> str | None:
+        return next((score.reference for score in self._scored[run, measure].values()), None)
 
     def _is_whole(self, measure: str, name: str, arms: Sequence[tuple[Contender, list[str]]]) -> bool:
         """Whether every run has the score and the columns that it comes from."""
@@ -82,7 +107,7 @@ class Questions:
     def _question(
         self, evaluator: str, measure: str, name: str, arms: Sequence[tuple[Contender, list[str]]]
     ) -> Question:
-        score = self._scored[arms[1][1][0], measure][name]
+        score = self._scored[arms[-1][1][0], measure][name]
         sides = [
             Arm(
                 label=side.label,
@@ -97,11 +122,15 @@ class Questions:
             statistic=score.statistic,
             higher_is_better=score.higher_is_better,
             reference=sides[0],
-            candidate=sides[1],
+            candidate=sides[-1],
             unit=score.unit,
             evaluator=evaluator,
             primary=f"{evaluator}/{name}" in self._primary,
         )
+
+
+def _set_against(question: Question, reference: Contender) -> Question:
+    return replace(question, reference=no_difference(question.candidate, question.statistic, reference.label))
 
 
 def _left_seeds(side: Contender, evaluator: str, used: Sequence[str]) -> list[str]:

@@ -59,6 +59,18 @@ class Arm:
     values: tuple[float | None, ...] = ()
 
 
+def no_difference(candidate: Arm, statistic: Statistic, label: str) -> Arm:
+    """The other side of a contrast's score: what each sample would have if the two sides did not differ."""
+    assert statistic.null is not None, "the score of a contrast says what it is without a difference"
+    per_sample = statistic.null / statistic.scale
+    alike = candidate.seeds[0]
+    columns = {statistic.of: [per_sample] * len(alike.samples)}
+    if statistic.per is not None:
+        columns[statistic.per] = [1.0] * len(alike.samples)
+    constant = SampleColumns.of(alike.samples, alike.clusters, columns)
+    return Arm(label=label, seeds=(constant,), trained=False, values=(statistic.null,))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """One arm on the paired samples: numerators and denominators (S, n), and θ as reported, (S,) or None."""

@@ -137,7 +137,7 @@ def read_scores(folder: Path) -> Scored:
     whose = {"subject": note["subject"], "measure": note["measure"]}
     named = whose | {"evaluator": note["evaluator"]}
     about: dict[str, Any] = {"counts": plain(evaluation.counts), "files": plain(list(evaluation.files))}
-    about |= {"seconds": note.get("seconds"), "folder": str(folder)}
+    about |= {"seconds": note.get("seconds"), "folder": str(folder), "reference": note.get("reference")}
     tables = {
         "measure": [{"measure": note["measure"], "evaluator": note["evaluator"]}],
         "evaluation": [named | about],

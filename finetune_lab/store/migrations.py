@@ -134,7 +134,10 @@ cross join measure_sample s on s.measure = c.measure and s.position = e.key""",
 ) without rowid""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS)
+# `reference`: of a contrast, the artifact that the subject was set against; null for a subject scored alone
+_CONTRASTS = ("alter table evaluation add column reference text",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -54,7 +54,10 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """One score of one subject under one measure. `value` None: nothing could be scored."""
+    """One score of one subject under one measure. `value` None: nothing could be scored.
+
+    `reference`: of a contrast, the artifact that the subject was set against.
+    """
 
     subject: str
     measure: str
@@ -64,6 +67,7 @@ class ScoreRow:
     higher_is_better: bool
     unit: str
     statistic: Statistic
+    reference: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +154,13 @@ def groups(connection: sqlite3.Connection) -> dict[str, int]:
 def scores(connection: sqlite3.Connection, subjects: Sequence[str], measures: Sequence[str] | None) -> list[ScoreRow]:
     """The scores of these subjects (under these measures), by subject, evaluator and the evaluator's own order."""
     rows = connection.execute(
-        "select * from score where subject in (select value from json_each(?1))"
+        "select score.*, reference from score left join evaluation using (subject, measure, evaluator)"
+        " where subject in (select value from json_each(?1))"
         " and (?2 is null or measure in (select value from json_each(?2)))"
         " order by subject, evaluator, measure, position",
         [json.dumps(list(subjects)), None if measures is None else json.dumps(list(measures))],
     )
-    names = ("subject", "measure", "evaluator", "name", "value", "unit")
+    names = ("subject", "measure", "evaluator", "name", "value", "unit", "reference")
     return [
         ScoreRow(
             higher_is_better=bool(row["higher_is_better"]),

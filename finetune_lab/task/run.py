@@ -9,10 +9,11 @@ from rich.console import Console
 from finetune_lab.comparison.declaring import declare
 from finetune_lab.lab import Lab
 from finetune_lab.maths.compare import Arm, Difference, Question, compare_many
+from finetune_lab.maths.pairing import no_difference
 from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Session
-from finetune_lab.records import Artifact, Evaluation
+from finetune_lab.records import Artifact, Evaluation, Score
 from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, summaries, table_rows
 from finetune_lab.task.side_by_side import show_side_by_side
 from finetune_lab.text.tables import caveat_lines, difference_table
@@ -49,8 +50,8 @@ class Run:
     def _places(lab: Lab) -> Iterator[tuple[str, Path]]:
         """What a run consists of, and where each piece of it is or will be."""
         yield "train", lab.artifact.place
-        for name in lab.evaluators:
-            for artifact in (lab.base, lab.artifact):
+        for artifact in (lab.base, lab.artifact):
+            for name in lab.scoring.of(artifact):
                 yield f"eval {name} {artifact.label}", lab.evaluation_folder(name, artifact)
 
     def _missing(self, lab: Lab) -> Iterator[str]:
@@ -67,19 +68,9 @@ class Run:
 
     def _differences(self, base: dict[str, Evaluation], tuned: dict[str, Evaluation]) -> list[Difference]:
         questions = [
-            Question(
-                name=score.name,
-                statistic=score.statistic,
-                higher_is_better=score.higher_is_better,
-                reference=Arm(
-                    label="base", seeds=(base[evaluator],), trained=False, values=(_value(base[evaluator], score.name),)
-                ),
-                candidate=Arm(label="tuned", seeds=(tuned[evaluator],), values=(score.value,)),
-                unit=score.unit,
-                evaluator=evaluator,
-            )
-            for evaluator in tuned
-            for score in tuned[evaluator].scores
+            _question(evaluator, score, found, base.get(evaluator))
+            for evaluator, found in tuned.items()
+            for score in found.scores
         ]
         return compare_many(questions, confidence=self.confidence, resamples=self.resamples)
 
@@ -108,6 +99,23 @@ class Run:
         for what, folder in places:
             verb = "again" if what.partition(" ")[0] in lab.fresh else "kept"
             log.info("%-8s  %-28s %s", verb if read_note(folder) else "to make", what, folder)
+
+
+def _question(evaluator: str, score: Score, tuned: Evaluation, base: Evaluation | None) -> Question:
+    candidate = Arm(label="tuned", seeds=(tuned,), values=(score.value,))
+    if base is None:  # a contrast
+        reference = no_difference(candidate, score.statistic, "no difference")
+    else:
+        reference = Arm(label="base", seeds=(base,), trained=False, values=(_value(base, score.name),))
+    return Question(
+        name=score.name,
+        statistic=score.statistic,
+        higher_is_better=score.higher_is_better,
+        reference=reference,
+        candidate=candidate,
+        unit=score.unit,
+        evaluator=evaluator,
+    )
 
 
 def _value(evaluation: Evaluation, name: str) -> float | None:

@@ -72,6 +72,7 @@ class FakeStore:
                 higher_is_better=up,
                 unit=unit,
                 statistic=statistic,
+                reference=None,
             )
             for name, statistic, up, unit in statistics
         ]
