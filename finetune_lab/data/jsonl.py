@@ -6,6 +6,7 @@ from typing import Any, Literal
 from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
+from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.pipeline import Unanswered, convert, write_splits
 from finetune_lab.preparing.reading import read_rows
 from finetune_lab.preparing.splitting import Split
@@ -21,6 +22,7 @@ class Jsonl:
     group_by: str | None
     facts: tuple[str, ...]
     split: Split
+    filters: Filters
 
     def identity(self) -> dict[str, Any]:
         """The content of the file, not its place."""
@@ -32,6 +34,7 @@ class Jsonl:
             "group_by": self.group_by,
             "facts": self.facts,
             "split": self.split,
+            **described(self.filters),
         }
 
     def check(self) -> None:
@@ -44,4 +47,4 @@ class Jsonl:
         """Write the splits; raises DataError naming file and row."""
         rows = read_rows(self.path)
         found = convert(rows, shape=self.shape, unanswered=self.unanswered, group_by=self.group_by, facts=self.facts)
-        return write_splits(folder, found, self.split, {"source": self.path.name})
+        return write_splits(folder, found, self.split, {"source": self.path.name}, self.filters)

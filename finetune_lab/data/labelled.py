@@ -8,6 +8,7 @@ from pydantic import model_validator
 from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
+from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.labelling import Columns, Label, Unlabelled, label_rows, read_corrections, write_labelled
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import read_table
@@ -27,6 +28,7 @@ class Labelled:
     unlabelled: Unlabelled
     corrections: Path | None
     split: Split
+    filters: Filters
 
     @model_validator(mode="after")
     def _apart(self) -> "Labelled":
@@ -45,6 +47,7 @@ class Labelled:
             "unlabelled": self.unlabelled,
             "corrections": file_digest(self.corrections) if self.corrections else None,
             "split": self.split,
+            **described(self.filters),
         }
 
     def check(self) -> None:
@@ -60,7 +63,7 @@ class Labelled:
         done = label_rows(
             rows, columns=self.columns, labels=self._labels(), unlabelled=self.unlabelled, corrections=corrections
         )
-        return write_labelled(folder, done, self.split, {"source": self.path.name})
+        return write_labelled(folder, done, self.split, {"source": self.path.name}, self.filters)
 
     def _labels(self) -> dict[str, Label]:
         found: dict[str, Label] = {str(written).lower(): "safe" for written in self.safe}

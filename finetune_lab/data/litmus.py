@@ -11,6 +11,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.dataset_hub import dataset_commit, hub_rows
+from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.labelling import PLAIN, Columns, label_rows, write_labelled
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.splitting import Split
@@ -37,6 +38,7 @@ class Litmus:
     rows_per_cell: PositiveInt | None
     seed: int
     split: Split
+    filters: Filters
 
     def identity(self) -> dict[str, Any]:
         """The commit, or the content of the folder's files."""
@@ -48,6 +50,7 @@ class Litmus:
             "rows_per_cell": self.rows_per_cell,
             "seed": self.seed,
             "split": self.split,
+            **described(self.filters),
         }
 
     def check(self) -> None:
@@ -60,10 +63,10 @@ class Litmus:
     def prepare(self, folder: Path) -> dict[str, Any]:
         """Write the splits; raises DataError naming file and row, and for an axiom that lacks a label."""
         done = label_rows(self._rows(), columns=COLUMNS, labels=PLAIN, unlabelled="error")
-        done.converted.samples = self._drawn(done.converted.samples)
+        done.converted.choose(self._drawn(done.converted.samples), "not drawn")
         commit = None if self.folder else dataset_commit(self.repo, self.revision)
         source = {"source": self.folder.name if self.folder else self.repo, "commit": commit}
-        return write_labelled(folder, done, self.split, source)
+        return write_labelled(folder, done, self.split, source, self.filters)
 
     def _rows(self) -> Iterator[Row]:
         if self.folder is None:

@@ -6,8 +6,9 @@ from typing import Any
 from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
+from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.pipeline import Converted, write_splits
-from finetune_lab.preparing.reading import read_text
+from finetune_lab.preparing.reading import Row, read_text
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.records import Sample
 
@@ -19,10 +20,16 @@ class Text:
     path: Path
     separator: str | None
     split: Split
+    filters: Filters
 
     def identity(self) -> dict[str, Any]:
         self.check()
-        return {"file": file_digest(self.path), "separator": self.separator, "split": self.split}
+        return {
+            "file": file_digest(self.path),
+            "separator": self.separator,
+            "split": self.split,
+            **described(self.filters),
+        }
 
     def check(self) -> None:
         """Raise WorldError when the file is not there."""
@@ -36,6 +43,9 @@ class Text:
         documents = [part.strip() for part in parts if part.strip()]
         if not documents:
             raise DataError(f"{self.path}: the file holds no text")
-        found = Converted(samples=list({s.id: s for s in (Sample.of(text=t) for t in documents)}.values()))
-        found.shapes["text"] = len(documents)
-        return write_splits(folder, found, self.split, {"source": self.path.name})
+        found = Converted()
+        for number, document in enumerate(documents, start=1):
+            found.shapes["text"] += 1
+            row = Row(fields={"text": document}, place=f"{self.path}, document {number}")
+            found.add(Sample.of(text=document), row)
+        return write_splits(folder, found, self.split, {"source": self.path.name}, self.filters)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from finetune_lab.errors import DataError
 from finetune_lab.plugin import plugin
+from finetune_lab.preparing.filtering import Filters
 from finetune_lab.preparing.pipeline import Converted, write_splits
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.splitting import Split
@@ -63,27 +64,22 @@ def label_rows(
     Raises DataError for a column that is missing, a value that `labels` does not know, and for rows without a label
     unless `unlabelled` says to drop them or to guess.
     """
-    done, seen, missing = Labelling(), set(), []
+    done, missing = Labelling(), []
     for row in rows:
         prompt = _prompt(row, columns)
         done.converted.shapes["labelled prompts"] += 1
         if not prompt:
-            done.converted.dropped.append(("no prompt", row))
+            done.converted.drop("no prompt", row)
             continue
         label, source = _label(row, prompt, columns, labels, corrections or {})
         if label is None and unlabelled == "heuristic":
             label, source = guess(prompt).label, "heuristic"
         if label is None:
             missing.append(row)
-            done.converted.dropped.append(("no label", row))
+            done.converted.drop("no label", row)
             continue
         sample = _sample(row, prompt, columns, {"label": label, "label_source": source})
-        if sample.id in seen:
-            done.converted.dropped.append(("stands twice", row))
-            continue
-        seen.add(sample.id)
-        done.converted.samples.append(sample)
-        if source == "heuristic":
+        if done.converted.add(sample, row) and source == "heuristic":
             done.guessed.append(sample)
     if missing and unlabelled == "error":
         raise DataError(
@@ -139,7 +135,9 @@ def same_words(prompt: str) -> str:
     return sha256(" ".join(prompt.lower().split()).encode()).hexdigest()[:16]
 
 
-def write_labelled(folder: Path, done: Labelling, split: Split, source: dict[str, Any]) -> dict[str, Any]:
+def write_labelled(
+    folder: Path, done: Labelling, split: Split, source: dict[str, Any], filters: Filters | None = None
+) -> dict[str, Any]:
     """Write the splits and, where labels were guessed, to_label.csv for a person; return the note."""
     samples = done.converted.samples
     sides: dict[str, set[str]] = {}
@@ -158,7 +156,7 @@ def write_labelled(folder: Path, done: Labelling, split: Split, source: dict[str
             len(samples),
             folder / TO_LABEL,
         )
-    return write_splits(folder, done.converted, split, {**source, **about})
+    return write_splits(folder, done.converted, split, {**source, **about}, filters)
 
 
 def _write_to_label(path: Path, samples: Sequence[Sample]) -> None:

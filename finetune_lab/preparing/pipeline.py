@@ -3,29 +3,23 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from finetune_lab.errors import ConfigError, DataError
 from finetune_lab.fingerprint import fingerprint
+from finetune_lab.preparing.converted import Converted, Dropped, Step
+from finetune_lab.preparing.families import Settled, settle
+from finetune_lab.preparing.filtering import Filters, run_filters
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.shapes import SHAPES, ShapeError, recognise, said, to_messages
-from finetune_lab.preparing.splitting import Split
+from finetune_lab.preparing.splitting import SPLITS, Split
 from finetune_lab.records import Sample
 
 log = logging.getLogger(__name__)
+DROPPED = "dropped.jsonl"
 Unanswered = Literal["error", "drop", "keep"]
-
-
-@dataclass(kw_only=True)
-class Converted:
-    """Samples, and the raw rows that were left out, by reason."""
-
-    samples: list[Sample] = field(default_factory=list)
-    dropped: list[tuple[str, Row]] = field(default_factory=list)
-    shapes: Counter[str] = field(default_factory=Counter)
 
 
 def convert(
@@ -41,23 +35,19 @@ def convert(
     Rows without an answer are an error that says how many there are and which is the first, unless
     `unanswered` says to drop or keep them. A row that stands twice is kept once.
     """
-    done, missing, seen = Converted(), [], set()
+    done, missing = Converted(), []
     for row in rows:
         sample, name = _sample(row, shape, group_by, facts)
         done.shapes[name] += 1
         if sample.text is None and sample.reference is None and unanswered != "keep":
             missing.append((row, name))
-            done.dropped.append(("no answer", row))
-        elif sample.id in seen:
-            done.dropped.append(("stands twice", row))
+            done.drop("no answer", row)
         else:
-            seen.add(sample.id)
-            done.samples.append(sample)
+            done.add(sample, row)
     if missing and unanswered == "error":
         row, name = missing[0]
-        total = sum(done.shapes.values())
         raise DataError(
-            f"{len(missing)} of {total} rows have no answer (field {SHAPES[name][1]!r} missing or empty), "
+            f"{len(missing)} of {done.num_read} rows have no answer (field {SHAPES[name][1]!r} missing or empty), "
             f"the first at {row.place}; data.unanswered=drop leaves them out"
         )
     return done
@@ -77,27 +67,30 @@ def _sample(row: Row, shape: str, group_by: str | None, facts: Sequence[str]) ->
     return Sample.of(messages=messages, text=text, group=group, facts={key: row.fields[key] for key in facts}), name
 
 
-def write_splits(folder: Path, converted: Converted, split: Split, source: dict[str, Any]) -> dict[str, Any]:
-    """Write `<split>.jsonl` and dropped.jsonl into `folder`; return the note. Raises DataError for no rows to train."""
-    splits = split.assign(converted.samples)
-    empty = [name for name, rows in splits.items() if not rows and getattr(split, name) > 0]
-    if empty:
-        raise DataError(
-            f"split {' and '.join(empty)} got no rows: {len(converted.samples)} rows are too few for shares of "
-            f"{split.train:g}/{split.validation:g}/{split.test:g}; change data.split or bring more rows"
-        )
+def write_splits(
+    folder: Path, converted: Converted, split: Split, source: dict[str, Any], filters: Filters | None = None
+) -> dict[str, Any]:
+    """Filter, split, write `<split>.jsonl` and dropped.jsonl into `folder`; return the note.
+
+    Rows read = rows written + rows dropped, always. Raises DataError for a split that gets no rows.
+    """
+    filtered = run_filters(converted, filters or {})
+    settled = settle(filtered.samples, filtered.likes, split, filtered.changed)
+    steps = [*filtered.steps, *_fallen(settled, converted)]
+    splits = split.assign(settled.samples)
+    _check_filled(splits, split, steps)
+    dropped = [one for step in steps for one in step.dropped]
+    num_out = sum(map(len, splits.values()))
+    assert converted.num_read == num_out + len(dropped), "a row was lost without a reason"
     for name, rows in splits.items():
-        lines = (json.dumps(sample.to_json(), ensure_ascii=True) + "\n" for sample in rows)
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    with (folder / "dropped.jsonl").open("w", encoding="utf-8") as stream:
-        for reason, row in converted.dropped:
-            stream.write(json.dumps({"reason": reason, "place": row.place, "row": row.fields}, default=str) + "\n")
-    dropped = dict(Counter(reason for reason, _ in converted.dropped))
+        _write_lines(folder / f"{name}.jsonl", (sample.to_json() for sample in rows))
+    _write_lines(folder / DROPPED, (one.to_json() for one in dropped))
     note = {
         **source,
-        "rows_read": sum(converted.shapes.values()),
+        "rows_read": converted.num_read,
         "shapes": dict(converted.shapes),
-        "dropped": dropped,
+        "dropped": dict(Counter(one.counted_as for one in dropped)),
+        "steps": [step.to_json() for step in steps],
         "splits": {
             name: {"rows": len(rows), "digest": fingerprint([row.id for row in rows])} for name, rows in splits.items()
         },
@@ -106,11 +99,38 @@ def write_splits(folder: Path, converted: Converted, split: Split, source: dict[
     return note
 
 
+def _fallen(settled: Settled, converted: Converted) -> list[Step]:
+    """Splitting as a step, where rows fell out of it."""
+    rows = converted.rows
+    dropped = tuple(Dropped(row=rows[one.id], reason=why, step="splitting") for one, why in settled.fallen)
+    num_out = len(settled.samples)
+    return [Step(name="splitting", rows_in=num_out + len(dropped), rows_out=num_out, dropped=dropped)] * bool(dropped)
+
+
+def _check_filled(splits: Mapping[str, Sequence[Sample]], split: Split, steps: Sequence[Step]) -> None:
+    empty = [name for name, rows in splits.items() if not rows and getattr(split, name) > 0]
+    if not empty:
+        return
+    num_out = sum(map(len, splits.values()))
+    lost = ", ".join(f"{step.name} dropped {step.rows_in - step.rows_out}" for step in steps if step.dropped)
+    raise DataError(
+        f"split {' and '.join(empty)} got no rows: {num_out} rows are too few for shares of "
+        f"{split.train:g}/{split.validation:g}/{split.test:g}"
+        + (f" (of {steps[0].rows_in} that were read {lost})" if lost else "")
+        + "; change data.split or bring more rows"
+    )
+
+
+def _write_lines(path: Path, values: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(value, ensure_ascii=True, default=str) + "\n" for value in values)
+
+
 def read_split(folder: Path, split: str) -> tuple[Sample, ...]:
     """The rows of a prepared split; raises ConfigError for a name that is not there."""
     path = folder / f"{split}.jsonl"
     if not path.exists():
-        known = ", ".join(sorted(found.stem for found in folder.glob("*.jsonl")))
+        known = ", ".join(name for name in SPLITS if (folder / f"{name}.jsonl").exists())
         raise ConfigError(f"there is no split {split!r} in {folder}; it has: {known}")
     with path.open(encoding="utf-8") as lines:
         return tuple(Sample.from_json(json.loads(line)) for line in lines)

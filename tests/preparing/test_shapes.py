@@ -111,7 +111,7 @@ def test_rows_without_an_answer_are_counted_and_the_first_is_named() -> None:
     assert "data.unanswered=drop" in str(error.value)
     dropped = convert(given, unanswered="drop")
     assert [sample.reference for sample in dropped.samples] == ["a"]
-    assert [reason for reason, _ in dropped.dropped] == ["no answer", "no answer"]
+    assert [one.reason for one in dropped.dropped] == ["no answer", "no answer"]
     assert [sample.reference for sample in convert(given, unanswered="keep").samples] == ["a", None, None]
 
 
@@ -129,7 +129,8 @@ def test_a_row_that_stands_twice_is_kept_once_and_counted(tmp_path: Path) -> Non
     assert note["dropped"] == {"stands twice": 1}
     assert note["splits"]["test"]["rows"] == 2
     left_out = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
-    assert left_out == [{"reason": "stands twice", "place": "file, line 3", "row": {"text": "a", "more": 1}}]
+    told = {"step": "reading", "reason": "stands twice", "detail": "", "place": "file, line 3"}
+    assert left_out == [{**told, "row": {"text": "a", "more": 1}}]
     assert "3 rows read as text (3)" in summary(note)
     assert "1 stands twice" in summary(note)
 
