@@ -73,12 +73,14 @@ class Verdict:
     """What a filter says of one row.
 
     `reason`: why it is dropped, in words that all rows of the kind share, since they are counted; None: it stays.
-    `detail`: what was found in this one. `like`: the id of an earlier row that it must share a split with.
+    `detail`: what was found in this one. `like`: the id of an earlier row that it must share a split with; `facts`:
+    what joins the facts of a row that stays.
     """
 
     reason: str | None = None
     detail: str = ""
     like: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
