@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import exp, sqrt
+from math import exp, inf, sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -162,6 +162,15 @@ def draw_seeds(
     return Drawn(reference=reference, candidate=arm(base + gaps + shift), truth=shift, trained_reference=arms == 2)
 
 
+def true_degrees(num: int, *, seeds: int, ratio: float, both: float = 0.5, arms: int = 1) -> float:
+    """Satterthwaite's degrees of freedom of a difference of `draw_seeds`, from its true variances; inf for one seed."""
+    if seeds == 1:
+        return inf
+    shared = both**2 / seeds
+    items, training = 1 + arms * shared, ratio / arms + shared
+    return (items + ratio) ** 2 / (items**2 / (num - 1) + arms * training**2 / (seeds - 1))
+
+
 def draw_left_out(generator: np.random.Generator, num: int, shift: float) -> Drawn:
     """The variance of a column, by leave-one-out values: a smooth statistic that is no mean."""
     base = generator.normal(size=num)
@@ -230,17 +239,21 @@ def _seed_cases() -> list[Case]:
     plain = [
         Case(name=f"mean, {many}, ratio {ratio:g}", draw=draw_seeds, num=200, shift=0.2 * sqrt(1 + ratio),
              settings={"seeds": seeds, "ratio": ratio})
-        for seeds, many in ((1, "1 seed"), (2, "2 seeds"), (3, "3 seeds"), (5, "5 seeds"))
+        for seeds, many in ((1, "1 seed"), (2, "2 seeds"), (3, "3 seeds"), (4, "4 seeds"), (5, "5 seeds"))
         for ratio in (0.0, 0.3, 1.0, 3.0, 10.0)
     ]  # fmt: skip
     others = [
         Case(
-            name="mean, 3 against 3 seeds, ratio 1",
+            name=f"mean, {seeds} against {seeds} seeds, ratio {ratio:g}",
             draw=draw_seeds,
             num=200,
-            shift=0.28,
-            settings={"seeds": 3, "ratio": 1.0, "arms": 2},
-        ),
+            shift=0.2 * sqrt(1 + ratio),
+            settings={"seeds": seeds, "ratio": ratio, "arms": 2},
+        )
+        for seeds in (2, 3, 5)
+        for ratio in (1.0, 10.0)
+    ]
+    others += [
         Case(
             name="pass rate 0.6, 3 seeds", draw=draw_rate, num=200, shift=0.1, settings={"seeds": 3, "seed_noise": 0.1}
         ),

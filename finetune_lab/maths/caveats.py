@@ -11,7 +11,7 @@ from finetune_lab.maths.pairing import Pairs
 from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
-COVERAGE = {2: "only 87 %", 3: "92 %"}  # of a nominal 95 %, at worst: docs/statistics.md
+FEW_SEEDS = 3  # up to which a seed more narrows the interval more than any number of samples
 
 
 def about_data(statistic: Statistic, pairs: Pairs, found: Estimate, *, rate: bool) -> list[str]:
@@ -34,9 +34,9 @@ def _seeds(pairs: Pairs) -> list[str]:
 
 def _few_seeds(pairs: Pairs) -> list[str]:
     fewest = min((len(side.of) for side in (pairs.reference, pairs.candidate) if len(side.of) > 1), default=0)
-    if fewest not in COVERAGE:
+    if not 0 < fewest <= FEW_SEEDS:
         return []
-    return [f"{fewest} seeds: the interval covers {COVERAGE[fewest]} where training is noisier than the items"]
+    return [f"{fewest} seeds: the noise of training is known roughly, so the interval is wide; a seed more narrows it"]
 
 
 def _dropped(statistic: Statistic, pairs: Pairs) -> list[str]:

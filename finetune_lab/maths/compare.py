@@ -2,9 +2,9 @@
 
 The method follows from the score, never from the result:
   pass rates (a mean of 0 and 1)     Newcombe's paired interval, exact McNemar
-  other means and ratios of sums     BCa bootstrap of clusters, sign-flip permutation
+  other means and ratios of sums     BCa bootstrap of clusters, at least Student's interval; sign-flip permutation
   fewer than 30 clusters             Student interval with Satterthwaite degrees of freedom, sign-flip permutation
-  several seeds in an arm            items × seeds: Student interval and test, Satterthwaite degrees of freedom
+  several seeds in an arm            items × seeds: Student interval and test with the quantile of both (noise.py)
   jackknife values                   Student interval and test from the jackknife variance of the difference
   no shared sample, means only       Welch interval, Mann–Whitney U, and a caveat
 """

@@ -10,22 +10,14 @@ from math import inf, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune_lab.maths.intervals import cluster_degrees, satterthwaite
+from finetune_lab.maths.intervals import cluster_degrees
+from finetune_lab.maths.noise import Noise, Part, crossed
 from finetune_lab.maths.pairing import Pairs, Side
 from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12  # an error under this part of the values is what subtraction leaves, not noise
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise:
-    """The variance of a difference, its degrees of freedom, and the parts that it is made of."""
-
-    variance: float
-    degrees: float
-    items_variance: float
-    seeds_variance: float
+NO_NOISE = Noise(sources=(Part(variance=0.0, degrees=inf),), items_variance=0.0, seeds_variance=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +59,7 @@ def estimate(statistic: Statistic, pairs: Pairs) -> Estimate:
     reference, candidate = float(values[0].mean()), float(values[1].mean())
     noise, deviation = _noise(values, moves, pairs), _deviation(of_pairs, pairs.num_pairs)
     if noise.variance <= (ROUNDING * max(abs(reference), abs(candidate))) ** 2:
-        noise, deviation = Noise(variance=0.0, degrees=inf, items_variance=0.0, seeds_variance=0.0), 0.0
+        noise, deviation = NO_NOISE, 0.0
     gaps = moves[1].mean(axis=0) - moves[0].mean(axis=0)
     return Estimate(reference=reference, candidate=candidate, moves=gaps, deviation=deviation, noise=noise)
 
@@ -105,27 +97,22 @@ def _deviation(moves: list[Floats], num: int) -> float:
 
 
 def _noise(values: list[Floats], moves: list[Floats], pairs: Pairs) -> Noise:
-    """Items and seeds as two crossed random sources, with Satterthwaite degrees of freedom.
+    """The noise of items, and of training where an arm has several seeds.
 
-    V = V_items + Σ over arms of max(V_seeds − V_both, 0). V_items comes from the cluster influences averaged over
-    seeds; V_seeds = var(θ_s)/S; both contain the seed-by-item noise, which V_both takes out once. An arm with one
-    seed adds no V_seeds: its training noise cannot be seen.
-    Source: Satterthwaite (1946); the crossed layout: Searle et al. (1992), Variance Components, ch. 4.
+    V_items comes from the cluster influences averaged over seeds, that of training from var(θ_s)/S of every arm;
+    both contain the noise of seed by item. An arm with one seed adds nothing: its training noise cannot be seen.
     """
-    inflation = pairs.num_clusters / (pairs.num_clusters - 1) if pairs.num_clusters > 1 else nan
+    whole = pairs.num_clusters > 1
+    inflation = pairs.num_clusters / (pairs.num_clusters - 1) if whole else nan
     items = inflation * float(np.sum((moves[1].mean(axis=0) - moves[0].mean(axis=0)) ** 2))
-    seeds, parts, degrees = 0.0, [items], [cluster_degrees(_sizes(pairs))]
+    between, both = [], 0.0
     for found, moved in zip(values, moves, strict=True):
         num = len(found)
-        if num < 2:
-            continue
-        between = float(found.var(ddof=1)) / num
-        both = inflation * float(np.sum((moved - moved.mean(axis=0)) ** 2)) / (num * (num - 1))
-        seeds += max(between - both, 0.0)
-        parts, degrees = [*parts, between], [*degrees, num - 1]
-    variance = items + seeds
-    freedom = satterthwaite(variance, parts, degrees) if pairs.num_clusters > 1 else 0.0
-    return Noise(variance=variance, degrees=freedom, items_variance=items, seeds_variance=seeds)
+        if num > 1:
+            between.append(Part(variance=float(found.var(ddof=1)) / num, degrees=num - 1))
+            both += inflation * float(np.sum((moved - moved.mean(axis=0)) ** 2)) / (num * (num - 1))
+    degrees = cluster_degrees(_sizes(pairs)) if whole else 0.0
+    return crossed(Part(variance=items, degrees=degrees), between, both)
 
 
 def _sizes(pairs: Pairs) -> Floats:

@@ -13,12 +13,11 @@ from finetune_lab.maths.effect import Effect, d_av, standardised
 from finetune_lab.maths.estimate import Estimate, transformed
 from finetune_lab.maths.intervals import (
     Interval,
-    around,
     cluster_degrees,
 )
 from finetune_lab.maths.pairing import Pairs
 from finetune_lab.maths.resampling import bca_interval, expanded
-from finetune_lab.maths.tests import Test, paired_t, permutation_p, t_test
+from finetune_lab.maths.tests import Test, paired_t, permutation_p
 from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
@@ -103,19 +102,24 @@ def bootstrapped(statistic: Statistic, sums: Floats, totals: Floats, confidence:
 def resampled(
     statistic: Statistic, pairs: Pairs, found: Estimate, interval: Interval, swap: Test, confidence: float
 ) -> Finding:
-    """Means and ratios with one seed: the BCa bootstrap of clusters and the sign-flip permutation."""
-    return _with_effects(statistic, pairs, found, interval, "BCa bootstrap", swap, confidence)
+    """Means and ratios with one seed: the BCa bootstrap of clusters and the sign-flip permutation.
+
+    Each end is the farther one of BCa's and Student's: under heavy tails BCa alone covers 92 to 93 %.
+    """
+    plain = found.noise.interval(found.difference, confidence)
+    outer = Interval(low=min(interval.low, plain.low), high=max(interval.high, plain.high))
+    return _with_effects(statistic, pairs, found, outer, "BCa bootstrap or t", swap, confidence)
 
 
 def student(statistic: Statistic, pairs: Pairs, found: Estimate, swap: Test | None, confidence: float) -> Finding:
-    """Several seeds, few clusters, or jackknife values: a Student interval with Satterthwaite degrees of freedom."""
+    """Several seeds, few clusters, or jackknife values: a Student interval (noise.py)."""
     noise = found.noise
-    interval = around(found.difference, noise.variance, noise.degrees, confidence=confidence)
+    interval = noise.interval(found.difference, confidence)
     if not has_one_seed(pairs):
         method = "t, items × seeds"
     else:
         method = "jackknife t" if statistic.kind == "jackknife" else "t, clusters" if is_clustered(pairs) else "t"
-    test = swap if swap is not None else t_test(found.difference, noise.variance, noise.degrees, name=method)
+    test = swap if swap is not None else noise.test(found.difference, method)
     return _with_effects(statistic, pairs, found, interval, method, test, confidence)
 
 

@@ -5,7 +5,7 @@ t a Student quantile, V variances of the difference (see estimate.py).
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite, nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from finetune_lab.maths.intervals import (
     newcombe_paired,
     newcombe_rates,
     normal_quantile,
-    t_quantile,
 )
+from finetune_lab.maths.noise import Noise, Part
 from finetune_lab.maths.pairing import Pairs
-from finetune_lab.maths.tests import Test, mcnemar, t_test
+from finetune_lab.maths.tests import Test, mcnemar
 from finetune_lab.records import Statistic
 
 
@@ -50,10 +50,10 @@ def pass_fail(statistic: Statistic, pairs: Pairs, found: Estimate, swap: Test | 
         method, critical, degrees = "Newcombe", normal_quantile(confidence), inf
     else:
         rates = _effective(statistic, pairs, found)
-        degrees = found.noise.degrees if isfinite(found.noise.degrees) else pairs.num_clusters - 1.0
-        critical = t_quantile((1 + confidence) / 2, degrees) if degrees > 0 else nan
+        noise = found.noise if found.noise.variance != 0 else _of_clusters(pairs)
+        critical, degrees = noise.critical(confidence), noise.degrees
         interval, method = _interval(rates, critical) if degrees > 0 else UNKNOWN, "Newcombe, effective n"
-        test = swap if swap is not None else _inverted(rates, degrees, pairs.num_pairs)
+        test = swap if swap is not None else _inverted(rates, noise, pairs.num_pairs)
     low, high = sorted((interval.low * statistic.scale, interval.high * statistic.scale))
     return Finding(
         interval=Interval(low=low, high=high),
@@ -99,10 +99,17 @@ def _interval(rates: _Rates, critical: float) -> Interval:
     return Interval(low=max(low, -1.0), high=min(high, 1.0))
 
 
-def _inverted(rates: _Rates, degrees: float, num: int) -> Test:
+def _of_clusters(pairs: Pairs) -> Noise:
+    """What is known where nothing varies: nothing but the number of clusters."""
+    return Noise(
+        sources=(Part(variance=1.0, degrees=pairs.num_clusters - 1.0),), items_variance=0.0, seeds_variance=0.0
+    )
+
+
+def _inverted(rates: _Rates, noise: Noise, num: int) -> Test:
     """The test that belongs to `_interval`: the level at which it just reaches zero, by bisection."""
     name = "inverted interval"
-    if not degrees > 0:
+    if not noise.is_known:
         return Test(name=name, p_value=nan, statistic=nan, num=num, exact=False)
 
     def excludes_zero(critical: float) -> bool:
@@ -113,5 +120,4 @@ def _inverted(rates: _Rates, degrees: float, num: int) -> Test:
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if excludes_zero(middle) else (low, middle)
-    p_value = t_test(low, 1.0, degrees, name=name).p_value
-    return Test(name=name, p_value=p_value, statistic=low, num=num, exact=False)
+    return Test(name=name, p_value=noise.p_value(low), statistic=low, num=num, exact=False)

@@ -34,6 +34,10 @@ HONEST = {
     "pass rate in 12 clusters": (draw_rate, 60, {"cluster_size": 5}),
     "perplexity, 200": (draw_ratio, 200, {}),
     "perplexity in clusters": (draw_ratio, 160, {"cluster_size": 4}),
+    "perplexity, 64": (draw_ratio, 64, {}),
+    "heavy tails, 64": (draw_mean, 64, {"shape": "heavy"}),
+    "2 seeds": (draw_seeds, 100, {"seeds": 2, "ratio": 10.0}),
+    "3 seeds": (draw_seeds, 100, {"seeds": 3, "ratio": 3.0}),
     "5 seeds": (draw_seeds, 100, {"seeds": 5, "ratio": 3.0}),
     "pass rate, 3 seeds": (draw_rate, 100, {"seeds": 3, "seed_noise": 0.1}),
     "jackknife, 60": (draw_left_out, 60, {}),
@@ -49,18 +53,15 @@ def test_intervals_cover_and_tests_keep_their_size(name):
     assert found.wrong_verdicts <= 0.06 + MARGIN
 
 
-def test_perplexity_of_few_pairs_covers_a_little_less():
-    assert 0.9 <= run(draw_ratio, 64).coverage < 0.95
-
-
 def test_one_seed_covers_too_little_where_training_is_noisy():
     found = run(draw_seeds, 100, seeds=1, ratio=10.0)
     assert found.coverage < 0.6
     assert found.size > 0.4
 
 
-def test_two_seeds_cover_what_their_caveat_says():
-    assert 0.85 <= run(draw_seeds, 100, seeds=2, ratio=10.0).coverage <= 0.93
+@pytest.mark.parametrize(("seeds", "ratio"), [(3, 0.3), (3, 10.0), (5, 1.0)])
+def test_few_seeds_are_not_wider_than_they_must_be(seeds, ratio):
+    assert run(draw_seeds, 100, seeds=seeds, ratio=ratio).of_design <= 1.5
 
 
 def test_resampling_seeds_and_items_covers_too_little():
