@@ -3,6 +3,7 @@
 import sqlite3
 
 from finetune_lab.errors import LabError
+from finetune_lab.store.found_views import FOUND
 from finetune_lab.store.views import REPORTS
 
 # The SQL of a table is its documentation: SQLite keeps these comments, and docs/store.md shows them.
@@ -137,7 +138,7 @@ cross join measure_sample s on s.measure = c.measure and s.position = e.key""",
 # `reference`: of a contrast, the artifact that the subject was set against; null for a subject scored alone
 _CONTRASTS = ("alter table evaluation add column reference text",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS, FOUND)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -69,11 +69,18 @@ class Outputs:
             append_json_line(folder / "answers.jsonl", row)
         return folder
 
-    def evaluation(self, subject: str = "aaa111", *, found: Evaluation | None = None, measure: str = "m1") -> Path:
-        folder = self.root / "evals" / f"perplexity-{measure}" / subject
+    def evaluation(
+        self,
+        subject: str = "aaa111",
+        *,
+        found: Evaluation | None = None,
+        measure: str = "m1",
+        evaluator: str = "perplexity",
+    ) -> Path:
+        folder = self.root / "evals" / f"{evaluator}-{measure}" / subject
         folder.mkdir(parents=True, exist_ok=True)
         note = write_evaluation(folder, found or self.found())
-        whose = {"kind": "evaluation", "evaluator": "perplexity", "measure": measure, "subject": subject}
+        whose = {"kind": "evaluation", "evaluator": evaluator, "measure": measure, "subject": subject}
         return self.note(folder, **whose, **note, seconds=2.0)
 
     @staticmethod
