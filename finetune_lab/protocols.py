@@ -72,6 +72,9 @@ class ModelSource(Protocol):
         """Raise WorldError now rather than after an hour."""
 
     def load(self, runtime: Runtime) -> LanguageModel: ...
+    def chat(self) -> Chat:
+        """The tokenizer with its template, without the weights."""
+
     def tokenizer_digest(self) -> str: ...
 
 
@@ -109,9 +112,13 @@ class Method(Protocol):
         """Turn a folder that `train` filled into a model, for the length of a `with`."""
 
 
+def _no_judge(client: Any, questions: Sequence[Any]) -> Any:
+    raise AssertionError("no judge can be asked here")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """One artifact as an evaluator sees it. Model and answers are made on first use, and once."""
+    """One artifact as an evaluator sees it. Model and answers are made on first use, and once; judges are paid once."""
 
     artifact: Artifact
     rows: tuple[Sample, ...]
@@ -119,6 +126,7 @@ class Subject:
     model: Callable[[], LanguageModel]
     answers: Callable[[Decoding], tuple[Answer, ...]]  # in the order of `rows`
     evaluation: Callable[[str], Path]  # an evaluator's name -> the folder of what it found on this artifact
+    ask: Callable[[Any, Sequence[Any]], Any] = _no_judge  # a client, questions -> inference.clients.asking.Asked
 
 
 class RowChoice(Protocol):
@@ -157,6 +165,11 @@ class Session(Protocol):
     def log(self, step: int, metrics: Metrics) -> None: ...
     def summarise(self, metrics: Metrics) -> None: ...
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None: ...
+    def chart(self, name: str, columns: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Bars: what they stand for, and how long they are."""
+
+    def page(self, title: str, lines: Sequence[str]) -> None:
+        """Text for people beside the figures, under a title of its own where the tracker has such a thing."""
 
 
 class Tracker(Protocol):

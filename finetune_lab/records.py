@@ -223,3 +223,4 @@ class RunCard:
     method: str
     seed: int
     config: Mapping[str, Any]
+    job: Literal["train", "comparison"] = "train"

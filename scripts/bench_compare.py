@@ -115,7 +115,7 @@ def _compare(outputs: Path, resamples: int) -> None:
     lab: Any = SimpleNamespace(store=Store(outputs / "lab.sqlite"), outputs=outputs, group="g", rules=None)
     task = Compare(
         confidence=0.95, resamples=resamples, seed=0, reference=None, primary=(), ranking=(), quality=None,
-        target_loss=None, gate=False, format="table",
+        target_loss=None, gate=False, format="table", track=False,
     )  # fmt: skip
     task.execute(lab)
     used = resource.getrusage(resource.RUSAGE_SELF)

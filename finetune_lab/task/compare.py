@@ -15,10 +15,12 @@ from finetune_lab.comparison.declaring import declared, result_times
 from finetune_lab.comparison.knobs import knobs
 from finetune_lab.comparison.outcomes import tallies
 from finetune_lab.comparison.printing import sections, tally_line
+from finetune_lab.comparison.publishing import card_of, publish
 from finetune_lab.comparison.questions import Questions
 from finetune_lab.comparison.ranking import Term, fronts, ranking
 from finetune_lab.comparison.report import Effect, Report, json_of, write
 from finetune_lab.comparison.standing import Standing, standings
+from finetune_lab.comparison.strengths import strengths
 from finetune_lab.comparison.training import compare_trainings
 from finetune_lab.errors import ConfigError, LabError
 from finetune_lab.fingerprint import describe
@@ -40,7 +42,8 @@ class Compare:
     (evaluator/metric) whose p-values Holm adjusts; without any, those of the rules. `ranking` weighs metrics into one
     score, `quality` is the metric that costs are set against (else the first primary one), `target_loss` the
     validation loss that trainings are timed to (else the lowest that all reached). `gate`: leave with exit code 2
-    when the rules refuse. `format` is what is printed; the files are written in any case.
+    when the rules refuse. `track`: show it to the tracker, as a run of the group's own. `format` is what is printed;
+    the files are written in any case.
     """
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
@@ -53,6 +56,7 @@ class Compare:
     target_loss: Annotated[float, Field(gt=0)] | None
     gate: bool
     format: Literal["table", "json", "csv"]
+    track: bool
 
     def execute(self, lab: Lab) -> None:
         if self.gate and lab.rules is None:
@@ -64,6 +68,10 @@ class Compare:
         self._print(text, report)
         paths = write(report, text, lab.outputs / "reports" / lab.group)
         lab.store.index_report(paths[0])
+        if self.track:
+            lab.tracker.check()
+            with lab.tracker.session(card_of(lab.group), lab.outputs) as session:
+                publish(report, session)
         if self.format == "table":
             print(*paths, sep="\n")
         if self.gate and (lines := refused(lab.rules, report.decisions)):
@@ -91,6 +99,7 @@ class Compare:
             tallies=tuple(tallies(questions)),
             ranking=tuple(ranking(standing, self.ranking)),
             fronts=tuple(fronts(standing, quality)) if quality else (),
+            strengths=tuple(strengths(lab.store, [*bases, *arms], confidence=self.confidence)),
             trainings=tuple(compare_trainings(lab.store, arms, runs, self.target_loss)) if runs else (),
             knobs=tuple(effects),
             decisions=tuple(self._decisions(lab, members, found, standing)),

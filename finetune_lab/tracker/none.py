@@ -20,6 +20,12 @@ class _Silence:
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         pass
 
+    def chart(self, name: str, columns: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        pass
+
+    def page(self, title: str, lines: Sequence[str]) -> None:
+        pass
+
 
 @plugin
 class Nothing:

@@ -9,7 +9,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -90,6 +93,45 @@ class _Run:
 
         self._guarded(send)
 
+    def chart(self, name: str, columns: tuple[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        def send(run: Any) -> None:
+            import wandb
+
+            bars = wandb.Table(columns=list(columns), data=[[_cell(value) for value in row] for row in rows])
+            run.log({name: wandb.plot.bar(bars, *columns, title=name)})
+
+        self._guarded(send)
+
+    def page(self, title: str, lines: Sequence[str]) -> None:
+        """The notes of the run; online a saved Report too, where the package wandb-workspaces is installed."""
+
+        def send(run: Any) -> None:
+            run.notes = "\n".join([title, *lines])
+            if not run.offline and find_spec("wandb_workspaces") is not None:
+                self._report(run, title, lines)
+
+        self._guarded(send)
+
+    def _report(self, run: Any, title: str, lines: Sequence[str]) -> None:
+        """Save a Report; one that is not saved in time is given up: its client waits for a silent server for ever."""
+        found: Queue[str | Exception] = Queue()
+
+        def save() -> None:
+            try:
+                found.put(_save_report(run, title, lines))
+            except Exception as error:  # told below, where the waiting is
+                found.put(error)
+
+        Thread(target=save, daemon=True).start()
+        try:
+            said = found.get(timeout=self._tracker.finish_timeout_seconds)
+        except Empty:
+            said = TimeoutError("no answer in time")
+        if isinstance(said, Exception):
+            log.warning("W&B has saved no Report (%s); the tables and charts are in the run", _short(said))
+        else:
+            log.info("W&B report  %s", said)
+
     def finish(self, exit_code: int) -> None:
         """End the run at W&B; one that has failed on the way is ended all the same, so that it does not stay open."""
         if self._run is not None:
@@ -112,6 +154,18 @@ class _Run:
             told = logging.DEBUG if self._silent else logging.WARNING
             log.log(told, "W&B has failed (%s); the run goes on, and task=sync sends it later", _short(error))
             self._silent = True
+
+
+def _save_report(run: Any, title: str, lines: Sequence[str]) -> str:
+    """Save a Report with these lines and the charts of the run's group; gives its address."""
+    from wandb_workspaces.reports import v2
+
+    runs = v2.Runset(project=run.project, entity=run.entity, name=run.group or "", filters=f"Group == {run.group!r}")
+    text = [v2.P(text=line) for line in lines]  # text, not Markdown: labels are not ours
+    blocks: list[Any] = [v2.H1(text=title), *text, v2.PanelGrid(runsets=[runs])]
+    report = v2.Report(project=run.project, entity=run.entity, title=title, blocks=blocks)
+    report.save()
+    return str(report.url)
 
 
 def has_key() -> bool:
@@ -169,9 +223,9 @@ def _init(tracker: Wandb, card: RunCard, outputs: Path, mode: Literal["online", 
         id=card.key,
         resume="allow",
         reinit="create_new",
-        name=f"{card.label} {card.model} seed {card.seed}",
+        name=f"{card.label} {card.model} seed {card.seed}" if card.job == "train" else card.label,
         group=card.group,
-        job_type="train",
+        job_type=card.job,
         tags=[tag[:64] for tag in (card.label, card.model, card.data) if tag],  # 64: what the server takes
         config={**card.config, "run_key": card.key, "base_key": card.base, "label": card.label},
         dir=outputs,

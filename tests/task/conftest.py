@@ -44,7 +44,18 @@ class Recorder:
             def table(self, name, columns, rows):
                 recorder.calls.append(("table", name, tuple(columns), [list(row) for row in rows]))
 
+            def chart(self, name, columns, rows):
+                recorder.calls.append(("chart", name, tuple(columns), [list(row) for row in rows]))
+
+            def page(self, title, lines):
+                recorder.calls.append(("page", title, list(lines)))
+
         return Session()
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def store() -> FakeStore:
 
 def run(store: FakeStore, tmp_path: Path, **changes: Any) -> dict[str, Any]:
     values = {"confidence": 0.95, "resamples": 999, "seed": 0, "reference": None, "primary": (), "format": "table"}
-    values |= {"ranking": (), "quality": None, "target_loss": None, "gate": False}
+    values |= {"ranking": (), "quality": None, "target_loss": None, "gate": False, "track": False}
     lab = SimpleNamespace(store=store, group="g", outputs=tmp_path, rules=changes.pop("rules", None))
     Compare(**(values | changes)).execute(lab)  # type: ignore[arg-type]
     return json.loads((tmp_path / "reports" / "g" / "comparison.json").read_text())

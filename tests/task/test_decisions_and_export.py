@@ -19,7 +19,7 @@ from finetune_lab.task.export_results import ExportResults
 PRIMARY = ("perplexity/passed",)
 NUM = 40
 VALUES = {"confidence": 0.95, "resamples": 199, "seed": 0, "reference": None, "primary": (), "format": "table"}
-VALUES |= {"ranking": (), "quality": "perplexity/passed", "target_loss": None, "gate": False}
+VALUES |= {"ranking": (), "quality": "perplexity/passed", "target_loss": None, "gate": False, "track": False}
 
 
 def rules(limit=0.05, failing=("failure",)):
@@ -91,6 +91,27 @@ def test_a_declaration_is_no_member(lab):
     declare(lab.outputs, "study", lab.rules)
     assert lab.store.reindex(lab.outputs).problems == ()
     assert len(lab.store.members("study")) == 2
+
+
+def test_a_tracker_gets_one_run_of_the_group_with_tables_charts_and_text(lab, recorder):
+    lab.tracker = recorder
+    compared(lab, track=True)
+    compared(lab, track=True)
+    sessions = [call[1] for call in recorder.calls if call[0] == "session"]
+    assert sessions[0].key == sessions[1].key
+    assert (sessions[0].job, sessions[0].group) == ("comparison", "study")
+    tables = {call[1] for call in recorder.calls if call[0] == "table"}
+    assert {"comparison", "tallies", "trainings", "decisions"} <= tables
+    [chart, _] = [call for call in recorder.calls if call[0] == "chart"]
+    assert chart[1:] == (
+        "difference of perplexity/passed",
+        ("pair", "difference"),
+        [["base → grit", pytest.approx(0.525)]],
+    )
+    [page, _] = [call for call in recorder.calls if call[0] == "page"]
+    assert any("decision: base → grit, perplexity/passed: success" in line for line in page[2])
+    [figures, _] = [call[1] for call in recorder.calls if call[0] == "summarise"]
+    assert figures["difference/base → grit/perplexity/passed"] == pytest.approx(0.525)
 
 
 def test_the_gate(lab, capsys):

@@ -19,6 +19,13 @@ from finetune_lab.records import RunCard
 BUCKET = {"id": "B1", "name": "abc", "displayName": "x", "historyLineCount": 0, "eventsLineCount": 0}
 BUCKET |= {"logLineCount": 0, "config": "{}", "summaryMetrics": "{}", "historyTail": "[]", "eventsTail": "[]"}
 BUCKET |= {"tags": [], "wandbConfig": "{}", "project": {"id": "P", "name": "p", "entity": {"id": "E", "name": "me"}}}
+VIEW = {"id": "Vmlldzox", "type": "runs", "name": "n", "displayName": "d", "description": "", "createdAt": "2026-01-01"}
+VIEW |= {
+    "project": {"id": "P", "name": "p", "entityName": "me", "internalId": "UHJvamVjdEludGVybmFsSWQ6MQ=="},
+    "updatedAt": "2026-01-01",
+    "user": None,
+}
+PROJECT = {"id": "P", "name": "p", "entityName": "me", "createdAt": "", "isBenchmark": False, "user": None}
 REPLIES = {
     "RunResumeStatus": {"model": {"id": "P", "name": "p", "entity": {"id": "E", "name": "me"}, "bucket": None}},
     "UpsertBucket": {"upsertBucket": {"bucket": BUCKET, "inserted": True}},
@@ -39,6 +46,8 @@ class Server(ThreadingHTTPServer):
         self.upserts: list[dict[str, Any]] = []
         self.files: dict[str, dict[int, str]] = {}
         self.ended: list[dict[str, Any]] = []
+        self.views: list[dict[str, Any]] = []
+        self.slow_views = False
         self.leave = threading.Event()
         self.known_step: int | None = None  # the last step of a run that the server has from earlier
 
@@ -78,6 +87,16 @@ class _Handler(BaseHTTPRequestHandler):
         name = asked.get("operationName") or ""
         if name == "UpsertBucket":
             self.server.upserts.append(asked["variables"])
+        if "upsertView" in asked.get("query", ""):
+            if self.server.slow_views:
+                self.server.leave.wait(60)
+            self.server.views.append(asked["variables"])
+            return {"data": {"upsertView": {"view": VIEW | {"spec": asked["variables"]["spec"]}, "inserted": True}}}
+        if "query GetProjects" in asked.get("query", ""):
+            last = {"endCursor": None, "hasNextPage": False}
+            return {"data": {"models": {"pageInfo": last, "edges": [{"node": PROJECT}]}}}
+        if "internalId" in asked.get("query", "") and "project(" in asked.get("query", ""):
+            return {"data": {"project": {"internalId": "UHJvamVjdEludGVybmFsSWQ6MQ=="}}}
         if name == "RunResumeStatus" and self.server.known_step is not None:
             tail = json.dumps([json.dumps({"_step": self.server.known_step, "_runtime": 1})])
             bucket = BUCKET | {"historyLineCount": self.server.known_step, "historyTail": tail}

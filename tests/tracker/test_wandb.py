@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -91,6 +92,44 @@ def test_online_sends_curves_config_and_the_exit_code(card, tmp_path, server, mo
     assert [(row["_step"], row["train/loss"]) for row in history[:2]] == [(1, 2.0), (2, 1.5)]
     assert server.rows("wandb-summary.json")[-1]["tuned/perplexity/perplexity"] == 4.0
     assert server.ended[-1]["exitcode"] == 0
+
+
+def compared(card, outputs, **knobs):
+    with tracker(**knobs).session(replace(card, job="comparison", label="comparison of study"), outputs) as session:
+        session.chart("difference of schema/valid", ("pair", "difference"), [["base → lora", 0.25]])
+        session.page("Comparison of study", ["base → lora, schema/valid: better", "a *label* of somebody's"])
+
+
+def test_a_comparison_has_charts_and_notes_offline(card, tmp_path, records, caplog):
+    compared(card, tmp_path)
+    found = records(tmp_path)
+    runs = [record.run for record in found if record.HasField("run")]
+    assert (runs[0].display_name, runs[0].job_type) == ("comparison of study", "comparison")
+    assert any("base → lora, schema/valid: better" in run.notes for run in runs)
+    rows = [values(record.history.item) for record in found if record.HasField("history")]
+    assert any(key.startswith("difference of schema/valid") for row in rows for key in row)
+    assert "has failed" not in caplog.text
+
+
+def test_online_a_comparison_is_saved_as_a_report(card, tmp_path, server, monkeypatch):
+    pytest.importorskip("wandb_workspaces", reason="W&B Reports need the package wandb-workspaces")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    compared(card, tmp_path, finish_timeout_seconds=20)
+    [view] = server.views
+    assert view["displayName"] == "Comparison of study"
+    assert any("a *label* of somebody's" in json.dumps(block) for block in json.loads(view["spec"])["blocks"])
+
+
+def test_a_report_that_nobody_takes_is_given_up_in_time(card, tmp_path, server, monkeypatch, caplog):
+    pytest.importorskip("wandb_workspaces", reason="W&B Reports need the package wandb-workspaces")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    server.slow_views = True
+    started = time.monotonic()
+    compared(card, tmp_path, finish_timeout_seconds=2)
+    assert time.monotonic() - started < 25
+    assert "has saved no Report" in caplog.text
 
 
 def test_a_replay_adds_only_what_the_server_lacks(card, tmp_path, server, monkeypatch):
