@@ -3,7 +3,7 @@
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SkipValidation
 
@@ -17,6 +17,7 @@ from finetune_lab.records import TrainingReport
 class Finetune:
     """`requires`: the quantization that the model must have, or null for any. Steps are updates of the weights."""
 
+    REVISION: ClassVar[int] = 2
     adapter: SkipValidation[Any]
     objective: SkipValidation[Any]
     optimizer: SkipValidation[Any]

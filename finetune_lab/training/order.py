@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from random import Random
 
+WINDOW = 4  # batches that are sorted together: 7 % of padding is left, and the batches stay mixed
+
 
 def row_order(lengths: Sequence[int], *, batch_size: int, num_batches: int, seed: int) -> list[int]:
     """Indices of rows for `num_batches` batches in a row; within a batch the lengths are alike, so little is padded.
 
-    Every epoch draws which rows are left over (fewer than a batch), sorts the others by length with ties in random
-    order, cuts batches and shuffles these. Fewer rows than a batch: rows are drawn again within the batch.
+    Every epoch draws an order, leaves out what is less than a batch, sorts the rows of every `WINDOW` batches by
+    length, cuts batches and shuffles these. Sorting all rows would put rows of one kind together, since their lengths
+    are alike, and learn less in as many steps (docs/log.md). Fewer rows than a batch: rows are drawn again within it.
     """
     order: list[int] = []
     batches = _batches(lengths, batch_size, seed)
@@ -25,8 +28,14 @@ def _batches(lengths: Sequence[int], batch_size: int, seed: int) -> Iterator[lis
         random.shuffle(rows)
         while len(rows) < batch_size:
             rows += rows[: batch_size - len(rows)]
-        rows = sorted(rows[: len(rows) - len(rows) % batch_size], key=lambda row: lengths[row])
-        cut = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        rows = rows[: len(rows) - len(rows) % batch_size]
+        windows = [rows[start : start + WINDOW * batch_size] for start in range(0, len(rows), WINDOW * batch_size)]
+        cut = [batch for window in windows for batch in _sorted_batches(window, lengths, batch_size)]
         random.shuffle(cut)
         yield from cut
         epoch += 1
+
+
+def _sorted_batches(rows: list[int], lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    ready = sorted(rows, key=lambda row: lengths[row])
+    return [ready[start : start + batch_size] for start in range(0, len(ready), batch_size)]
