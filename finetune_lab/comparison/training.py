@@ -20,7 +20,8 @@ class Trained:
 
     `loss_low`, `loss_high`, `loss_deviation`: how the best validation loss differs from seed to seed (Student
     interval of the mean; None for one seed). `target_loss` is the same for all arms; `num_reached` of the seeds got
-    there, and `steps_to_target`, `seconds_to_target` are means over these alone.
+    there, and `steps_to_target`, `tokens_to_target`, `seconds_to_target` are means over these alone; tokens are the
+    input tokens of the training report.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Trained:
     target_loss: float | None
     num_reached: int
     steps_to_target: float | None
+    tokens_to_target: float | None
     seconds_to_target: float | None
     wall_seconds: float | None
     tokens_per_second: float | None
@@ -83,26 +85,33 @@ def _trained(arm: Contender, curves: Sequence[_Curve], target: float | None) -> 
         loss_deviation=float(losses.std(ddof=1)) if several else None,
         target_loss=target,
         num_reached=len(reached),
-        steps_to_target=mean([float(step) for step, _ in reached]),
-        seconds_to_target=mean([seconds for _, seconds in reached]),
+        steps_to_target=mean([float(step) for step, _, _ in reached]),
+        tokens_to_target=mean([tokens for _, tokens, _ in reached]),
+        seconds_to_target=mean([seconds for _, _, seconds in reached]),
         tokens_per_second=mean(rates),
         **{name: mean([report.get(name) for report in reports]) for name in costs},
     )
 
 
-def _reached(curve: _Curve, target: float) -> tuple[int, float | None] | None:
-    """The first step at or under the target, and the seconds until then.
+def _reached(curve: _Curve, target: float) -> tuple[int, float | None, float | None] | None:
+    """The first step at or under the target, and the tokens and seconds until then.
 
     The seconds are those of the clock for a run in one piece; those of one that was resumed, whose clock also ran
     while nothing did, are the step's share of its wall seconds.
     """
     for step, loss, time in curve.points:
         if loss <= target:
-            whole, num_steps = curve.report.get("wall_seconds"), curve.report.get("num_steps")
+            tokens, seconds = (_share(curve.report, name, step) for name in ("num_input_tokens", "wall_seconds"))
             if curve.report.get("num_segments") == 1 and curve.started is not None:
-                return step, max(time - curve.started, 0.0)
-            return step, whole * step / num_steps if whole and num_steps else None
+                seconds = max(time - curve.started, 0.0)
+            return step, tokens, seconds
     return None
+
+
+def _share(report: Mapping[str, Any], name: str, step: int) -> float | None:
+    """What a run had used of something when it was at `step`; every step takes alike."""
+    whole, num_steps = report.get(name), report.get("num_steps")
+    return whole * step / num_steps if whole is not None and num_steps else None
 
 
 def _rate(report: Mapping[str, Any]) -> float | None:

@@ -135,6 +135,7 @@ def test_trainings_are_timed_to_one_loss():
     one, two = compare_trainings(store, [arm("a", "a0", "a1"), arm("b", "b0")], runs, None)
     assert one.target_loss == two.target_loss == 0.95  # the worst of the best
     assert (one.num_reached, one.steps_to_target, one.seconds_to_target) == (2, 30, 21)
+    assert (one.tokens_to_target, two.tokens_to_target) == (1200, 800)
     assert (two.steps_to_target, two.seconds_to_target) == (20, pytest.approx(40))  # resumed: its clock is no measure
     assert one.tokens_per_second == pytest.approx(20)
     assert one.best_validation_loss == pytest.approx(0.7)
