@@ -1,7 +1,7 @@
 """One experiment, built: its plugins, the keys that they imply, and its stages."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,6 +14,8 @@ from finetune_lab.config import build
 from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import describe, fingerprint
 from finetune_lab.inference.answers import read_answers, write_answers
+from finetune_lab.inference.clients.asking import Asked, ask
+from finetune_lab.inference.clients.exchange import Client, Request
 from finetune_lab.once import once
 from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
@@ -254,6 +256,10 @@ class Lab:
         self.store.add_samples(rows)
         self.store.index_answers(folder)
         return read_answers(folder, rows)
+
+    def ask(self, client: Client, questions: Sequence[Request]) -> Asked:
+        """Ask a judge model what is not kept yet below outputs/judgements, by whichever line it was asked."""
+        return ask(client, questions, self.outputs / "judgements", self.runtime)
 
     def evaluate(self, artifact: Artifact) -> dict[str, Evaluation]:
         """Score `artifact` with every evaluator; its model is loaded only if one of the scores is missing."""

@@ -1,7 +1,7 @@
 """Scores of artifacts, kept under the measure that they were made by: alone, or one artifact against another."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,7 @@ class Stages(Protocol):
     def rows(self, evaluator: Any) -> tuple[Sample, ...]: ...
     def using(self, artifact: Artifact) -> AbstractContextManager[LanguageModel]: ...
     def answers(self, artifact: Artifact, rows: tuple[Sample, ...], decoding: Decoding) -> tuple[Answer, ...]: ...
+    def ask(self, client: Any, questions: Sequence[Any]) -> Any: ...
     def renews(self, stage: Any, folder: Path) -> bool: ...
 
 
@@ -136,6 +137,7 @@ class Scoring:
             model=lambda: stack.enter_context(self.lab.using(artifact)),
             answers=lambda decoding: self.lab.answers(artifact, rows, decoding),
             evaluation=evaluation,
+            ask=self.lab.ask,
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def composed(*overrides: str, outputs: Path) -> tuple[Lab, Task]:
 def compose_line() -> Callable[..., tuple[Lab, Task]]:
     """Make lab and task of a command line: `compose_line("task=compare", outputs=folder)`."""
     return composed
+
+
+@pytest.fixture(scope="session")
+def judge_server() -> Any:
+    """The class of a server that answers as a judge model does, and misbehaves where it is told to."""
+    found = spec_from_file_location("judge_server", ROOT / "scripts" / "judge_server.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.JudgeServer
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "finetune_lab"
 CONF = ROOT / "conf"
 
 PLUGINS = {"model", "data", "filter", "method", "adapter", "objective", "optimizer"} | {
-    "eval", "judge", "rules", "tracker", "runtime"
+    "eval", "judge", "client", "criteria", "rules", "tracker", "runtime"
 }  # fmt: skip
 FLOORS = (
     {"records", "plugin", "fingerprint", "once", "provenance", "errors", "progress"},

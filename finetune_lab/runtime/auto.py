@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
+from finetune_lab.inference.clients.limits import Limits
 from finetune_lab.plugin import plugin
 
 
@@ -23,6 +24,7 @@ class Auto:
     log_every_steps: PositiveInt
     checkpoints_kept: PositiveInt
     progress: Literal["auto", "on", "off"]
+    judges: Limits
 
     def precision(self, asked: str) -> str:
         """Resolve `auto`: bfloat16 where the GPU does it, else float16 there, float32 on a CPU."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,17 @@ from finetune_lab.protocols import Subject
 from finetune_lab.records import Answer, Artifact, Sample
 
 
+def nobody(*_: Any) -> Any:
+    raise AssertionError("this evaluator asks no judge")
+
+
 @pytest.fixture
 def answered(tmp_path: Path) -> Callable[..., Subject]:
     """Make the subject that wrote `texts` to `rows`; the answers whose numbers are in `cut` met the limit."""
 
-    def make(rows: Sequence[Sample], texts: Sequence[str], cut: Sequence[int] = ()) -> Subject:
+    def make(
+        rows: Sequence[Sample], texts: Sequence[str], cut: Sequence[int] = (), ask: Callable[..., Any] = nobody
+    ) -> Subject:
         def answers(decoding):
             return tuple(
                 Answer(
@@ -30,7 +37,15 @@ def answered(tmp_path: Path) -> Callable[..., Subject]:
             raise AssertionError("this evaluator reads answers; it needs no model")
 
         artifact = Artifact(key="a", label="base")
-        return Subject(artifact=artifact, rows=tuple(rows), folder=tmp_path, model=model, answers=answers)
+        return Subject(
+            artifact=artifact,
+            rows=tuple(rows),
+            folder=tmp_path,
+            model=model,
+            answers=answers,
+            evaluation=lambda name: tmp_path / name,
+            ask=ask,
+        )
 
     return make
 
