@@ -1,6 +1,5 @@
 """One comparison as a whole, and its files: JSON for programs, CSV and Parquet for tables."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from math import isfinite
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic_core import to_json
 
 from finetune_lab.comparison.deciding import Decided
 from finetune_lab.comparison.outcomes import Tally
@@ -83,8 +83,10 @@ def as_record(node: Any) -> Any:
 
 def json_of(report: Report, settings: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The whole report with the settings that it was made with."""
-    found = {name: value for name, value in as_record(report).items() if name != "group"}
-    return json.dumps({"group": report.group, **plain(settings), "made": made, **found}, indent=2) + "\n"
+    found = {name: value for name, value in vars(report).items() if name != "group"}
+    whole = {"group": report.group, **plain(settings), "made": made, **found}
+    # ten times as fast as json.dumps: a report of hundreds of arms is megabytes
+    return to_json(whole, indent=2, inf_nan_mode="null").decode() + "\n"
 
 
 def write(report: Report, text: str, folder: Path) -> list[Path]:
