@@ -4,7 +4,7 @@ a true positives, b false positives, c false negatives, d true negatives, n thei
 pₑ = [(a+b)(a+c) + (c+d)(b+d)]/n² chance agreement.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 
@@ -94,25 +94,34 @@ def share(successes: int, num: int, *, confidence: float = 0.95) -> Measured:
 
 
 def cohens_kappa(table: Confusion, *, confidence: float = 0.95) -> Measured:
-    """κ = (p₀ − pₑ)/(1 − pₑ) ± z √Var, cut to [−1, 1]; unknown where all are of one class in both.
+    """κ of a classifier and the truth; unknown where all are of one class in both."""
+    counts = [[table.true_positives, table.false_positives], [table.false_negatives, table.true_negatives]]
+    return kappa(counts, confidence=confidence)
+
+
+def kappa(counts: Sequence[Sequence[int]], *, confidence: float = 0.95) -> Measured:
+    """κ = (p₀ − pₑ)/(1 − pₑ) ± z √Var, cut to [−1, 1], of how often one said i and the other j.
+
+    Unknown where both only ever said one and the same, or nothing.
 
     Var = {Σᵢ pᵢᵢ[(1−pₑ) − (pᵢ. + p.ᵢ)(1−p₀)]² + (1−p₀)² Σᵢ≠ⱼ pᵢⱼ(p.ᵢ + pⱼ.)² − (p₀pₑ − 2pₑ + p₀)²} / [n(1−pₑ)⁴].
     Source: Cohen (1960), Educ. Psychol. Meas. 20:37; Fleiss, Cohen & Everitt (1969), Psychol. Bull. 72:323.
     """
-    if table.num == 0:
+    num, kinds = sum(map(sum, counts)), range(len(counts))
+    if num == 0:
         return Measured(value=nan, interval=UNKNOWN)
-    counts = ((table.true_positives, table.false_positives), (table.false_negatives, table.true_negatives))
-    cells = [[count / table.num for count in row] for row in counts]
+    cells = [[count / num for count in row] for row in counts]
     rows = [sum(row) for row in cells]
-    columns = [cells[0][j] + cells[1][j] for j in (0, 1)]
-    observed = cells[0][0] + cells[1][1]
-    chance = sum(rows[i] * columns[i] for i in (0, 1))
-    if chance >= 1:
+    columns = [sum(row[j] for row in cells) for j in kinds]
+    observed = sum(cells[i][i] for i in kinds)
+    chance = sum(rows[i] * columns[i] for i in kinds)
+    if max(rows[i] * columns[i] for i in kinds) >= 1:
         return Measured(value=nan, interval=UNKNOWN)
-    kappa = (observed - chance) / (1 - chance)
-    same = sum(cells[i][i] * ((1 - chance) - (rows[i] + columns[i]) * (1 - observed)) ** 2 for i in (0, 1))
-    other = (1 - observed) ** 2 * sum(cells[i][1 - i] * (columns[i] + rows[1 - i]) ** 2 for i in (0, 1))
+    found = (observed - chance) / (1 - chance)
+    same = sum(cells[i][i] * ((1 - chance) - (rows[i] + columns[i]) * (1 - observed)) ** 2 for i in kinds)
+    other = sum(cells[i][j] * (columns[i] + rows[j]) ** 2 for i in kinds for j in kinds if i != j)
     rest = (observed * chance - 2 * chance + observed) ** 2
-    half = normal_quantile(confidence) * sqrt(max(same + other - rest, 0.0) / table.num) / (1 - chance) ** 2
+    spread = max(same + (1 - observed) ** 2 * other - rest, 0.0)
+    half = normal_quantile(confidence) * sqrt(spread / num) / (1 - chance) ** 2
     assert isfinite(half)
-    return Measured(value=kappa, interval=Interval(low=max(kappa - half, -1.0), high=min(kappa + half, 1.0)))
+    return Measured(value=found, interval=Interval(low=max(found - half, -1.0), high=min(found + half, 1.0)))

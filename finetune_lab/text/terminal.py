@@ -14,8 +14,12 @@ def printable(text: str) -> str:
     It may stand between tags of our own. What is printed can then neither colour, move, overwrite nor hide
     anything. Tabs and newlines stay.
     """
-    shown = _UNSAFE.sub(lambda match: _name(ord(match.group())), text)
-    return escape(shown)
+    return escape(visible(text))
+
+
+def visible(text: str) -> str:
+    """`text` with its control characters written out; markup stays as it is."""
+    return _UNSAFE.sub(lambda match: _name(ord(match.group())), text)
 
 
 def one_line(text: str, max_characters: int) -> str:
