@@ -138,13 +138,14 @@ def _report(error: Exception, wants_traceback: bool) -> int:
     import traceback
 
     from finetune_lab.mistakes import explain
+    from finetune_lab.text.terminal import visible
 
     sentence = explain(error, Known(sys.argv[1:]))
     if sentence is None or wants_traceback:
         traceback.print_exception(error)
     if sentence is None:
         return 1
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {visible(sentence)}", file=sys.stderr)  # it may quote what a stranger's file says
     return 2
 
 

@@ -299,3 +299,11 @@ def test_a_stopped_sweep_ends_its_child(to_all):
     assert "stopped; the same line goes on from the last checkpoint" in told
     with pytest.raises(ProcessLookupError):
         os.killpg(parent.pid, 0)
+
+
+def test_an_error_that_quotes_a_strangers_file_cannot_steer_the_terminal(capsys):
+    from finetune_lab.__main__ import _report
+    from finetune_lab.errors import DataError
+
+    assert _report(DataError("rows.json, line 1: the row has: \x1b[2Jx\u202e"), False) == 2
+    assert capsys.readouterr().err == "error: rows.json, line 1: the row has: \\x1b[2Jx\\u202e\n"

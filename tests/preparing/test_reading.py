@@ -202,3 +202,12 @@ def test_a_row_may_be_anything_that_json_can_hold() -> None:
             told.append(str(error))
     assert read > 50
     assert all("here, line 1" in message for message in told)
+
+
+def test_a_message_stays_short_whatever_a_row_holds(written: Callable[..., Path]) -> None:
+    """The place stands at its start and the way out at its end; what is cut is what the row says."""
+    path = written(json.dumps({"x" * 200_000: 1}) + "\n")
+    with pytest.raises(DataError, match=r"rows\.json, line 1: none of the known fields") as caught:
+        convert(read_rows(path))
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).endswith("xxx")
