@@ -108,3 +108,16 @@ def test_an_unknown_fact_is_named_when_the_rules_are_built(root):
     config.rules.outcomes[0].when[0][0].operator = "≈"
     with pytest.raises(ConfigError, match="operator"):
         build(config, "rules")
+
+
+@pytest.mark.parametrize("name", ["success", "selection", "phase0"])
+def test_the_primary_metrics_that_ship_are_scored_by_the_evaluators_that_ship(root, name):
+    from finetune_lab.eval.schema import _REACHED
+
+    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+        config = compose("config", overrides=[f"rules={name}"])
+    for metric in config.rules.primary:
+        evaluator, _, score = metric.partition("/")
+        assert evaluator in config.eval
+        assert evaluator == "schema"
+        assert score in _REACHED
