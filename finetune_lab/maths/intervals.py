@@ -5,6 +5,7 @@ n samples, G clusters, S seeds, k successes, p = k / n, z the normal quantile of
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, nan, sqrt
 from statistics import NormalDist
 
@@ -30,6 +31,7 @@ def normal_quantile(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
+@lru_cache(maxsize=4096)  # a comparison of many arms asks for few, thousands of times
 def t_quantile(probability: float, degrees: float) -> float:
     """Student's quantile; the normal one for infinite degrees of freedom."""
     if degrees > 1e7:
