@@ -33,7 +33,8 @@ def sections(report: Report) -> Iterator[Any]:
         best = ", ".join(map(printable, front.labels)) or "–"
         yield f"not beaten in {printable(front.quality)} against {costs}: {best}"
     if report.trainings:
-        yield _trainings(report.trainings)
+        yield _learned(report.trainings)
+        yield _costs(report.trainings)
     if report.knobs:
         yield _knobs(report.knobs)
     for one in report.decisions:
@@ -67,9 +68,9 @@ def _ranking(report: Report) -> Table:
     return _table("composite score", ["rank", "arm", "score", *names], rows)
 
 
-def _trainings(found: Sequence[Trained]) -> Table:
+def _learned(found: Sequence[Trained]) -> Table:
     target = next((one.target_loss for one in found if one.target_loss is not None), None)
-    heads = ["arm", "seeds", "val loss", "±", "steps to", "time to", "time", "tok/s", "peak", "adapter", "params"]
+    heads = ["arm", "seeds", "validation loss", "± over seeds", "steps", "tokens", "time"]
     rows = [
         [
             one.label,
@@ -77,16 +78,28 @@ def _trainings(found: Sequence[Trained]) -> Table:
             number(one.best_validation_loss),
             number(one.loss_deviation),
             _reached(one, number(one.steps_to_target)),
+            _reached(one, _count(one.tokens_to_target)),
             _reached(one, _seconds(one.seconds_to_target)),
-            _seconds(one.wall_seconds),
-            number(one.tokens_per_second),
-            _bytes(one.peak_bytes),
-            _bytes(one.adapter_bytes),
-            number(one.num_trainable_parameters),
         ]
         for one in found
     ]
-    return _table(f"trainings; steps and time to a validation loss of {number(target)}", heads, rows)
+    return _table(f"trainings; steps, tokens and time to a validation loss of {number(target)}", heads, rows)
+
+
+def _costs(found: Sequence[Trained]) -> Table:
+    heads = ["arm", "time", "tokens/s", "peak memory", "adapter", "trainable parameters"]
+    rows = [
+        [
+            one.label,
+            _seconds(one.wall_seconds),
+            _count(one.tokens_per_second),
+            _bytes(one.peak_bytes),
+            _bytes(one.adapter_bytes),
+            _count(one.num_trainable_parameters),
+        ]
+        for one in found
+    ]
+    return _table("what a training took, on average over seeds", heads, rows)
 
 
 def _reached(one: Trained, text: str) -> str:
@@ -95,6 +108,10 @@ def _reached(one: Trained, text: str) -> str:
 
 def _seconds(value: float | None) -> str:
     return "–" if value is None else duration_text(value)
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
 
 
 def _bytes(value: float | None) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from finetune_lab.comparison.contenders import Contender, bases_alone, contenders, unfinished
 from finetune_lab.comparison.deciding import Decided, decide_all, refused
@@ -177,7 +179,7 @@ class Compare:
         for rows in list(pairs.values())[:MOST_SHOWN]:
             console.print(difference_table(rows))
             for line in [*shared_caveats(rows), *([tally] if (tally := tally_line(report, rows)) else [])]:
-                console.print(f"  {line}", markup=False)
+                console.print(Padding(Text(line), (0, 0, 0, 2)))  # the lines that follow are set in as well
         if len(pairs) > MOST_SHOWN:
             console.print(f"and {len(pairs) - MOST_SHOWN} pairs more, in the files")
         for section in sections(report):
