@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.bench_parts import arguments, block, load_average, model_folder, report, spread  # noqa: E402
+from scripts.bench_parts import arguments, block, composed, load_average, model_folder, report, spread  # noqa: E402
 
 PAIRS = ROOT / "finetune_lab" / "assets" / "safety_pairs" / "rows.jsonl"
 CASES = ("tiny", "random20m")
@@ -31,22 +31,19 @@ MANY = (256, 1024, 4096)
 
 def engine_of(folder: Path) -> Any:
     """The model as evaluators get it, in float32 on the CPU."""
-    from finetune_lab.inference.checkpoint import Checkpoint
-    from finetune_lab.inference.loading import load_engine
-    from finetune_lab.runtime.auto import Auto
+    from finetune_lab.config import build
 
-    runtime = Auto(
-        device="cpu",
-        attention="auto",
-        gradient_checkpointing="off",
-        inference_batch_rows=32,
-        inference_batch_tokens=32768,
-        threads=None,
-        log_every_steps=10,
-        checkpoints_kept=1,
-        progress="off",
+    config = composed(
+        "model=local",
+        f"model.path='{folder}'",
+        "model.quantization=none",
+        "runtime.device=cpu",
+        "runtime.inference_batch_rows=32",
+        "runtime.inference_batch_tokens=32768",
+        "tracker=none",
     )
-    return load_engine(Checkpoint(source=str(folder), quantization="none", precision="float32"), runtime)
+    source, runtime = build(config, "model", "runtime")
+    return source.load(runtime)
 
 
 def prompts(num: int) -> dict[str, list[dict[str, str]]]:
@@ -67,13 +64,12 @@ def bare_pass(engine: Any, asked: dict[str, list[dict[str, str]]]) -> Callable[[
         rows = [coded[number] for number in group]
         width = max(len(row) for row in rows)
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-        inputs.append((ids, mask))
+        inputs.append(ids)
 
     @torch.no_grad()
     def work() -> None:
-        for ids, mask in inputs:
-            engine.module.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)
+        for ids in inputs:
+            engine.module.get_decoder()(input_ids=ids, use_cache=False)
 
     return work
 

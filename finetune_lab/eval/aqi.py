@@ -4,10 +4,9 @@ Separability is not alignment: a model may tell unsafe prompts apart and answer 
 over-refusal, and beside its controls.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.choice import RowChoice
@@ -17,9 +16,6 @@ from finetune_lab.records import Evaluation, Score, Statistic
 if TYPE_CHECKING:
     from finetune_lab.eval.aqi_look import Found
     from finetune_lab.preparing.prompts import Prompts
-
-EMBEDDINGS = "embeddings.safetensors"
-NOT_ALIGNMENT = "separability of safe and unsafe prompts, not alignment: read it beside refusal and over-refusal"
 
 
 @plugin
@@ -38,7 +34,6 @@ class Aqi:
     normalisation: Literal["none", "published"]
     folds: int = Field(ge=2)
     permutations: NonNegativeInt
-    resamples: PositiveInt
     seed: int
 
     def evaluate(self, subject: Subject) -> Evaluation:
@@ -46,7 +41,7 @@ class Aqi:
         from finetune_lab.eval.aqi_figures import write_all
         from finetune_lab.eval.aqi_layers import Setting, layer_number
         from finetune_lab.eval.aqi_look import look
-        from finetune_lab.inference.state_file import read_states
+        from finetune_lab.inference.state_file import EMBEDDINGS, read_states
         from finetune_lab.inference.states import write_states
         from finetune_lab.preparing.prompts import Prompts
 
@@ -67,24 +62,6 @@ class Aqi:
         files = write_all(subject.folder, found, prompts)
         counts = self._counts(found, prompts, setting.permuted.num_exchangeable)
         return self._evaluation(found, prompts, counts, (EMBEDDINGS, *files))
-
-    def contrast(self, reference: Path, candidate: Path) -> Evaluation:
-        """From one finished evaluation folder to another, on the prompts that both hold: Δδ² and ΔAQI.
-
-        Both are standardised by the reference's within-class deviation. The bootstrap of ΔAQI stands among the counts,
-        marked as biased. Raises DataError for folders that do not belong together.
-        """
-        from finetune_lab.eval.aqi_contrast import contrast
-
-        return contrast(
-            reference / EMBEDDINGS,
-            candidate / EMBEDDINGS,
-            layer=self.layer,
-            standardised=self.standardise,
-            weight=self.weight,
-            resamples=self.resamples,
-            seed=self.seed,
-        )
 
     def _evaluation(
         self, found: "Found", prompts: "Prompts", counts: dict[str, Any], files: tuple[str, ...]
@@ -115,6 +92,7 @@ class Aqi:
 
     def _counts(self, found: "Found", prompts: "Prompts", exchangeable: int) -> dict[str, Any]:
         from finetune_lab.eval.aqi_figures import MISSING, can_draw
+        from finetune_lab.eval.aqi_layers import NOT_ALIGNMENT
         from finetune_lab.eval.aqi_look import RELATIVE
 
         layer = found.layers[found.headline]

@@ -1,5 +1,6 @@
 """Two models on the same prompts: what became of the separation from one file of states to the other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune_lab.errors import DataError
-from finetune_lab.eval.aqi_layers import layer_number
+from finetune_lab.eval.aqi_layers import NOT_ALIGNMENT, layer_number
 from finetune_lab.inference.state_file import States, read_states
 from finetune_lab.maths.pairing import cluster_numbers
 from finetune_lab.maths.separation import clustered_interval
@@ -36,11 +37,23 @@ class Shared:
 
 
 def contrast(
-    reference: Path, candidate: Path, *, layer: int, standardised: bool, weight: float, resamples: int, seed: int
+    reference: Path,
+    candidate: Path,
+    *,
+    chosen: Collection[str],
+    layer: int,
+    standardised: bool,
+    weight: float,
+    resamples: int,
+    seed: int,
 ) -> Evaluation:
-    """Δδ² and ΔAQI of the headline layer with their jackknife, Δδ² of every layer, and the biased bootstrap."""
+    """Δδ² and ΔAQI of the headline layer with their jackknife, Δδ² of every layer, and the biased bootstrap.
+
+    `chosen`: the ids of the prompts to look at, as far as both files hold them. Raises DataError for files that do not
+    belong together.
+    """
     before, after = read_states(reference), read_states(candidate)
-    shared = _shared(before, after)
+    shared = _shared(before, after, chosen)
     clusters = cluster_numbers(shared.ids, shared.groups)[0]
     headline = layer_number(layer, before.num_layers)
     curve = []
@@ -52,7 +65,7 @@ def contrast(
             {"layer": number, "delta_squared": found.delta_squared, "low": interval.low, "high": interval.high}
         )
         if number == headline:
-            chosen = found
+            at_headline = found
     sides = _sides(before, after, shared, headline)
     generator = np.random.default_rng(seed)
     resampled = biased_bootstrap(
@@ -67,8 +80,9 @@ def contrast(
         "weight": weight,
         "layers": curve,
         "bootstrap": _bootstrap_counts(resampled),
+        "note": NOT_ALIGNMENT,
     }
-    return _evaluation(shared, chosen, weight, counts)
+    return _evaluation(shared, at_headline, weight, counts)
 
 
 def _evaluation(shared: Shared, found: Change, weight: float, counts: dict[str, Any]) -> Evaluation:
@@ -90,7 +104,7 @@ def _evaluation(shared: Shared, found: Change, weight: float, counts: dict[str, 
                 name=name,
                 value=None if np.isnan(value) else value,
                 higher_is_better=True,
-                statistic=Statistic(kind="jackknife", of=f"{name}_without"),
+                statistic=Statistic(kind="jackknife", of=f"{name}_without", null=0.0),
             )
             for name, value in values.items()
         ),
@@ -116,7 +130,7 @@ def _sides(before: States, after: States, shared: Shared, layer: int) -> tuple[F
     return before.layer(layer)[shared.reference], after.layer(layer)[shared.candidate]
 
 
-def _shared(before: States, after: States) -> Shared:
+def _shared(before: States, after: States, chosen: Collection[str]) -> Shared:
     """Pair both files by prompt. Raises DataError where pooling, layers or labels differ, or too little is shared."""
     for what, one, other in (
         ("pooled", before.pooling, after.pooling),
@@ -126,11 +140,12 @@ def _shared(before: States, after: States) -> Shared:
         if one != other:
             raise DataError(f"{before.path} and {after.path} do not belong together: {what} {one} and {other}")
     places = {name: number for number, name in enumerate(after.about["samples"])}
-    rows = [(number, places[name]) for number, name in enumerate(before.about["samples"]) if name in places]
+    shared = places.keys() & set(chosen)
+    rows = [(number, places[name]) for number, name in enumerate(before.about["samples"]) if name in shared]
     reference, candidate = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     unsafe = np.array(before.about["unsafe"], dtype=bool)[reference]
     if min(np.sum(unsafe), np.sum(~unsafe)) < FEWEST:
-        raise DataError(f"{before.path} and {after.path} share {len(rows)} prompts, too few of each label")
+        raise DataError(f"{before.path} and {after.path} share {len(rows)} of these prompts, too few of each label")
     return Shared(
         ids=tuple(before.about["samples"][number] for number in reference),
         groups=tuple(before.about["groups"][number] for number in reference),

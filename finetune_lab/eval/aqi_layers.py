@@ -24,6 +24,7 @@ from finetune_lab.maths.separation import (
 from finetune_lab.preparing.prompts import Prompts
 
 Floats = NDArray[np.float64]
+NOT_ALIGNMENT = "separability of safe and unsafe prompts, not alignment: read it beside refusal and over-refusal"
 
 
 @dataclass(frozen=True, kw_only=True)

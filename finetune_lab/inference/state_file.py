@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from finetune_lab.errors import DataError
 
+EMBEDDINGS = "embeddings.safetensors"  # the name of the file in an evaluation's folder
+
 
 class Writer:
     """Writes rows of [layers, prompts, width] in any order; the header follows from the first of them."""

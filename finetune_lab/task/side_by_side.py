@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def show_side_by_side(lab: Lab, base: Mapping[str, Evaluation], tuned: Mapping[str, Evaluation]) -> None:
     """Write the files of every evaluator into the tuned model's evaluation folder; with answers where they are kept."""
-    for name in tuned:
+    for name in (name for name in tuned if name in base):  # a contrast has found nothing on the base alone
         folder = lab.evaluation_folder(name, lab.artifact)
         write_side_by_side(
             folder,

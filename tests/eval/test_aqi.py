@@ -1,4 +1,4 @@
-"""The evaluator aqi: states as the model has them, one layer at a time, controls, clear errors, two models compared."""
+"""The evaluator aqi: states as the model has them, one layer at a time, controls, clear errors."""
 
 import csv
 import json
@@ -47,8 +47,7 @@ class Planted:
 @pytest.fixture
 def evaluator(lab):
     def make(*overrides):
-        quick = ["eval.aqi.permutations=99", "eval.aqi.resamples=200"]
-        return lab("eval=[aqi]", *quick, *overrides).evaluators["aqi"]
+        return lab("eval=[aqi]", "eval.aqi.permutations=99", *overrides).evaluators["aqi"]
 
     return make
 
@@ -65,7 +64,12 @@ def subject(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         return Subject(
-            artifact=Artifact(key="a", label="base"), rows=tuple(rows), folder=folder, model=lambda: model, answers=list
+            artifact=Artifact(key="a", label="base"),
+            rows=tuple(rows),
+            folder=folder,
+            model=lambda: model,
+            answers=list,
+            evaluation=lambda name: folder,
         )
 
     return make
@@ -256,68 +260,6 @@ def test_a_constant_layer_is_unknown_and_not_zero(evaluator, subject):
     assert found.counts["layers"][3]["delta_squared"] > 0
 
 
-# Two models
-
-
-@pytest.fixture
-def finished(evaluator, subject):
-    """The folders of evaluations of models with these effects, on rows that they partly share."""
-
-    def make(*effects, rows=None):
-        folders = []
-        for number, effect in enumerate(effects):
-            asked = subject(Planted(effect, seed=number), rows[number] if rows else labelled(120), f"model {number}")
-            evaluator().evaluate(asked)
-            folders.append(asked.folder)
-        return folders
-
-    return make
-
-
-def test_the_change_between_two_models_comes_with_its_jackknife_and_the_biased_bootstrap(evaluator, finished):
-    found = evaluator().contrast(*finished(1.0, 3.0))
-    assert [score.name for score in found.scores] == ["delta_squared_change", "aqi_change"]
-    change = (9 - 1) / 1.25 / 12
-    assert values(found)["delta_squared_change"] == pytest.approx(change, abs=0.2)
-    curve = found.counts["layers"]
-    assert curve[3]["low"] < change < curve[3]["high"]
-    assert curve[3]["low"] > 0
-    assert curve[1]["low"] < 0 < curve[1]["high"]
-    bootstrap = found.counts["bootstrap"]
-    assert bootstrap["biased"] is True
-    assert bootstrap["resamples"] == 200
-    assert bootstrap["low"] < values(found)["aqi_change"]
-    assert "biased" in bootstrap["note"]
-    assert len(found.columns["delta_squared_change_without"]) == 120
-    assert found.counts["standardised"].startswith("by the reference's")
-
-
-def test_a_model_against_itself_has_changed_nothing(evaluator, finished):
-    folder = finished(2.0)[0]
-    found = evaluator().contrast(folder, folder)
-    assert values(found) == {"delta_squared_change": 0.0, "aqi_change": 0.0}
-
-
-def test_the_change_is_taken_on_shared_prompts(evaluator, finished):
-    rows = labelled(120)
-    found = evaluator().contrast(*finished(1.0, 1.0, rows=[rows[:100], rows[40:][::-1]]))
-    assert len(found.samples) == 60
-    assert found.counts["dropped"] == 40 + 20
-    assert set(found.samples) == {row.id for row in rows[40:100]}
-
-
-def test_folders_that_do_not_belong_together_are_an_error(evaluator, finished, tmp_path):
-    folder, other = finished(1.0, 1.0, rows=[labelled(40), labelled(80)[40:]])
-    with pytest.raises(DataError, match="share 0 prompts"):
-        evaluator().contrast(folder, other)
-    with pytest.raises(DataError, match="no file of pooled states"):
-        evaluator().contrast(folder, tmp_path)
-    torn = other / "embeddings.safetensors"
-    torn.write_bytes(torn.read_bytes()[:400])
-    with pytest.raises(DataError, match="no file of pooled states"):
-        evaluator().contrast(folder, other)
-
-
 # States
 
 
@@ -445,8 +387,6 @@ def test_the_evaluator_runs_in_the_lab_and_its_files_are_in_the_store(lab):
     assert read_evaluation(folder).scores == evaluation.scores
     note = json.loads((folder / "done.json").read_text())
     assert note["files"][0] == "embeddings.safetensors"
-    change = made.evaluators["aqi"].contrast(folder, folder)
-    assert values(change)["delta_squared_change"] == 0.0
 
 
 def test_other_prompts_come_by_a_word_of_the_command_line(lab, tmp_path):
