@@ -1,15 +1,17 @@
-"""Rows of one's own: a JSON or JSONL file in any of the shapes that people have."""
+"""Rows of one's own: a JSON, JSONL, CSV or Parquet file in any of the shapes that people have."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.filtering import Filters, described
-from finetune_lab.preparing.pipeline import Unanswered, convert, write_splits
-from finetune_lab.preparing.reading import read_rows
+from finetune_lab.preparing.licence import licence_beside
+from finetune_lab.preparing.pipeline import Unanswered, Undesirable, convert, write_splits
+from finetune_lab.preparing.shapes import ShapeName
 from finetune_lab.preparing.splitting import Split
+from finetune_lab.preparing.tables import read_table
 
 
 @plugin
@@ -17,8 +19,9 @@ class Jsonl:
     """`path` is the file. `group_by` names a field whose rows stay in one split; `facts` what evaluators read."""
 
     path: Path
-    shape: Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "question_answer", "text"]
+    shape: ShapeName
     unanswered: Unanswered
+    undesirable: Undesirable
     group_by: str | None
     facts: tuple[str, ...]
     split: Split
@@ -31,6 +34,7 @@ class Jsonl:
             "file": file_digest(self.path),
             "shape": self.shape,
             "unanswered": self.unanswered,
+            "undesirable": self.undesirable,
             "group_by": self.group_by,
             "facts": self.facts,
             "split": self.split,
@@ -45,6 +49,13 @@ class Jsonl:
 
     def prepare(self, folder: Path) -> dict[str, Any]:
         """Write the splits; raises DataError naming file and row."""
-        rows = read_rows(self.path)
-        found = convert(rows, shape=self.shape, unanswered=self.unanswered, group_by=self.group_by, facts=self.facts)
-        return write_splits(folder, found, self.split, {"source": self.path.name}, self.filters)
+        found = convert(
+            read_table(self.path),
+            shape=self.shape,
+            unanswered=self.unanswered,
+            undesirable=self.undesirable,
+            group_by=self.group_by,
+            facts=self.facts,
+        )
+        source = {"source": self.path.name, "licence": licence_beside(self.path)}
+        return write_splits(folder, found, self.split, source, self.filters)

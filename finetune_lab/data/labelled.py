@@ -10,6 +10,7 @@ from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.labelling import Columns, Label, Unlabelled, label_rows, read_corrections, write_labelled
+from finetune_lab.preparing.licence import licence_beside
 from finetune_lab.preparing.splitting import Split
 from finetune_lab.preparing.tables import read_table
 
@@ -63,7 +64,8 @@ class Labelled:
         done = label_rows(
             rows, columns=self.columns, labels=self._labels(), unlabelled=self.unlabelled, corrections=corrections
         )
-        return write_labelled(folder, done, self.split, {"source": self.path.name}, self.filters)
+        source = {"source": self.path.name, "licence": licence_beside(self.path)}
+        return write_labelled(folder, done, self.split, source, self.filters)
 
     def _labels(self) -> dict[str, Label]:
         found: dict[str, Label] = {str(written).lower(): "safe" for written in self.safe}

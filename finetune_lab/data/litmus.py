@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.plugin import plugin
-from finetune_lab.preparing.dataset_hub import dataset_commit, hub_rows
+from finetune_lab.preparing.dataset_hub import about, dataset_commit, hub_rows
 from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.labelling import PLAIN, Columns, label_rows, write_labelled
 from finetune_lab.preparing.reading import Row
@@ -64,8 +64,7 @@ class Litmus:
         """Write the splits; raises DataError naming file and row, and for an axiom that lacks a label."""
         done = label_rows(self._rows(), columns=COLUMNS, labels=PLAIN, unlabelled="error")
         done.converted.choose(self._drawn(done.converted.samples), "not drawn")
-        commit = None if self.folder else dataset_commit(self.repo, self.revision)
-        source = {"source": self.folder.name if self.folder else self.repo, "commit": commit}
+        source = about(self.repo, self.revision, self.folder)
         return write_labelled(folder, done, self.split, source, self.filters)
 
     def _rows(self) -> Iterator[Row]:

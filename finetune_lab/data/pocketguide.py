@@ -8,6 +8,7 @@ from pydantic import PositiveInt
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.filtering import Filters, described
+from finetune_lab.preparing.licence import GENERATED
 from finetune_lab.preparing.pipeline import convert, write_splits
 from finetune_lab.preparing.reading import read_rows
 from finetune_lab.preparing.splitting import Split
@@ -37,4 +38,4 @@ class Pocketguide:
     def prepare(self, folder: Path) -> dict[str, Any]:
         rows = list(read_rows(ASSETS / "rows.jsonl"))[: self.max_rows]
         found = convert(rows, shape="messages", group_by="family", facts=("type", "schema"))
-        return write_splits(folder, found, self.split, {"source": "pocketguide"}, self.filters)
+        return write_splits(folder, found, self.split, {"source": "pocketguide", "licence": GENERATED}, self.filters)

@@ -7,6 +7,7 @@ from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.filtering import Filters, described
 from finetune_lab.preparing.labelling import PLAIN, Columns, label_rows, write_labelled
+from finetune_lab.preparing.licence import GENERATED
 from finetune_lab.preparing.reading import read_rows
 from finetune_lab.preparing.splitting import Split
 
@@ -29,4 +30,4 @@ class SafetyPairs:
 
     def prepare(self, folder: Path) -> dict[str, Any]:
         done = label_rows(read_rows(ROWS), columns=COLUMNS, labels=PLAIN, unlabelled="error")
-        return write_labelled(folder, done, self.split, {"source": "safety_pairs"}, self.filters)
+        return write_labelled(folder, done, self.split, {"source": "safety_pairs", "licence": GENERATED}, self.filters)

@@ -7,6 +7,7 @@ from finetune_lab.errors import DataError, WorldError
 from finetune_lab.fingerprint import file_digest
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.filtering import Filters, described
+from finetune_lab.preparing.licence import licence_beside
 from finetune_lab.preparing.pipeline import Converted, write_splits
 from finetune_lab.preparing.reading import Row, read_text
 from finetune_lab.preparing.splitting import Split
@@ -48,4 +49,5 @@ class Text:
             found.shapes["text"] += 1
             row = Row(fields={"text": document}, place=f"{self.path}, document {number}")
             found.add(Sample.of(text=document), row)
-        return write_splits(folder, found, self.split, {"source": self.path.name}, self.filters)
+        source = {"source": self.path.name, "licence": licence_beside(self.path)}
+        return write_splits(folder, found, self.split, source, self.filters)

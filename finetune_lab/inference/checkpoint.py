@@ -20,6 +20,14 @@ TEMPLATES = {
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
     ),
+    # Llama 2's, literally; its control tokens are <s> and </s>, and it has no place for a system message
+    "llama2_inst": (
+        "{% for message in messages %}{% if message['role'] == 'user' %}"
+        "{{ '<s>[INST] ' + message['content'] + ' [/INST]' }}"
+        "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'] + '</s>' }}"
+        "{% else %}{{ raise_exception('llama2_inst has no place for a message of the role ' + message['role']) }}"
+        "{% endif %}{% endfor %}"
+    ),
     # for base models without control tokens of their own: turns in plain text, each answer ended by the EOS
     "plain": (
         "{% for message in messages %}{% if message['role'] == 'assistant' %}"

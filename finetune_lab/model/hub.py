@@ -10,7 +10,7 @@ from typing import Any, Literal
 from finetune_lab.errors import WorldError
 from finetune_lab.inference.checkpoint import Checkpoint, template_text
 from finetune_lab.plugin import plugin
-from finetune_lab.protocols import LanguageModel, Runtime
+from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -71,16 +71,24 @@ class Hub:
     def load(self, runtime: Runtime) -> LanguageModel:
         from finetune_lab.inference.loading import load_engine
 
-        checkpoint = Checkpoint(
+        return load_engine(self._checkpoint(runtime.precision(self.precision)), runtime)
+
+    def chat(self) -> Chat:
+        """The tokenizer with its template, without the weights."""
+        from finetune_lab.inference.loading import load_chat
+
+        return load_chat(self._checkpoint("float32"))
+
+    def _checkpoint(self, precision: str) -> Checkpoint:
+        return Checkpoint(
             source=self.repo,
             revision=self.commit(),
             quantization=self.quantization,
-            precision=runtime.precision(self.precision),
+            precision=precision,
             template=template_text(self.template),
             template_options=self.template_options,
             trust_remote_code=self.trust_remote_code,
         )
-        return load_engine(checkpoint, runtime)
 
 
 @cache

@@ -8,7 +8,7 @@ from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.inference.checkpoint import Checkpoint, template_text
 from finetune_lab.plugin import plugin
-from finetune_lab.protocols import LanguageModel, Runtime
+from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
 
 @plugin
@@ -54,11 +54,19 @@ class Local:
     def load(self, runtime: Runtime) -> LanguageModel:
         from finetune_lab.inference.loading import load_engine
 
-        checkpoint = Checkpoint(
+        return load_engine(self._checkpoint(runtime.precision(self.precision)), runtime)
+
+    def chat(self) -> Chat:
+        """The tokenizer with its template, without the weights."""
+        from finetune_lab.inference.loading import load_chat
+
+        return load_chat(self._checkpoint("float32"))
+
+    def _checkpoint(self, precision: str) -> Checkpoint:
+        return Checkpoint(
             source=str(self.path),
             quantization=self.quantization,
-            precision=runtime.precision(self.precision),
+            precision=precision,
             template=template_text(self.template),
             template_options=self.template_options,
         )
-        return load_engine(checkpoint, runtime)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.inference.checkpoint import Checkpoint
 from finetune_lab.plugin import plugin
-from finetune_lab.protocols import LanguageModel, Runtime
+from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "tiny"
 
@@ -39,3 +39,9 @@ class Tiny:
 
         precision = runtime.precision(self.precision)
         return load_engine(Checkpoint(source=str(ASSETS), quantization=self.quantization, precision=precision), runtime)
+
+    def chat(self) -> Chat:
+        """The tokenizer with its template, without the weights."""
+        from finetune_lab.inference.loading import load_chat
+
+        return load_chat(Checkpoint(source=str(ASSETS)))

@@ -61,20 +61,24 @@ class Step:
 class Converted:
     """Samples with the rows that they were (by the sample's id), and what was left out, in order.
 
-    `shapes` counts every row that was read, also those that were left out.
+    `shapes` counts every row that was read, also those that were left out. `keys`: by the sample's id, what must not
+    fall into two splits beside its group (the author of a line of a dialogue).
     """
 
     samples: list[Sample] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
     shapes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, sample: Sample, row: Row) -> bool:
+    def add(self, sample: Sample, row: Row, keys: tuple[str, ...] = ()) -> bool:
         """Take a sample in; one that stands here already is dropped and counted. Whether it was taken."""
         if sample.id in self.rows:
             self.drop("stands twice", row)
             return False
         self.rows[sample.id] = row
+        if keys:
+            self.keys[sample.id] = keys
         self.samples.append(sample)
         return True
 

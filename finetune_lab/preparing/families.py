@@ -3,42 +3,58 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from finetune_lab.preparing.splitting import Split
+from finetune_lab.preparing.splitting import SPLITS, Assigner, Split
 from finetune_lab.records import Sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """Samples under the group of their family, named by their final content; and the others, each with its reason."""
+    """Samples by split, under the group of their family and named by their final content; and the others, each with
+    its reason.
+    """
 
-    samples: tuple[Sample, ...]
+    splits: Mapping[str, tuple[Sample, ...]]
     fallen: tuple[tuple[Sample, str], ...]
 
 
 def settle(
-    samples: Sequence[Sample], likes: Mapping[str, str], split: Split, changed: Collection[str] = ()
+    samples: Sequence[Sample],
+    split: Split,
+    *,
+    likes: Mapping[str, str],
+    keys: Mapping[str, tuple[str, ...]] | None = None,
+    changed: Collection[str] = (),
+    strata: Mapping[str, str] | None = None,
 ) -> Settled:
-    """Put every sample that is like an earlier one (`likes`: id -> id of the earlier) into the earlier one's group.
+    """Put every sample into a split, and into the group of the first earlier one that it must share a split with.
 
-    Only what stands earlier decides, so rows added at the end move none of the old ones. A row whose own group and
-    whose likeness name two families of different splits falls out: to keep it in either would leak. `changed`: the ids
-    of samples that are no longer what they are named after.
+    That is one of its own group, one that shares any of its `keys` (by sample id), or the one that it is like (`likes`:
+    id -> id of the earlier). Only what stands earlier decides, so rows added at the end move none of the old ones. A
+    row that is tied to rows of different splits falls out: to keep it in either would leak. `changed`: the ids of
+    samples that are no longer what they are named after. `strata`: by sample id, where the split has some.
     """
-    heads: dict[str, str] = {}  # a row's group -> the group of its family
+    assigner = Assigner(split=split)
+    heads: dict[str, str] = {}  # a group or a key -> the group of its family
     family: dict[str, str] = {}  # a sample's id -> the group of its family
-    kept: dict[str, Sample] = {}
+    splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
+    names_taken: set[str] = set()
     fallen: list[tuple[Sample, str]] = []
     for sample in samples:
-        due = family.get(likes.get(sample.id, ""))
-        head = heads.get(sample.group, due or sample.group)
-        if due is not None and split.of(due) != split.of(head):
-            fallen.append((sample, "like rows of two splits"))
+        names = (sample.group, *(keys or {}).get(sample.id, ()))
+        tied = [heads.get(name) for name in names] + [family.get(likes.get(sample.id, ""))]
+        found = [head for head in tied if head is not None]
+        if len({assigner.where(head) for head in found}) > 1:
+            fallen.append((sample, "tied to rows of two splits"))
             continue
-        heads[sample.group] = family[sample.id] = head
+        head = found[0] if found else sample.group
+        family[sample.id] = head
+        heads.update({name: heads.get(name, head) for name in names})
         settled = sample
         if head != sample.group or sample.id in changed:
             settled = Sample.of(messages=sample.messages, text=sample.text, group=head, facts=sample.facts)
-        if kept.setdefault(settled.id, settled) is not settled:
+        if settled.id in names_taken:
             fallen.append((sample, "stands twice"))
-    return Settled(samples=tuple(kept.values()), fallen=tuple(fallen))
-
+            continue
+        names_taken.add(settled.id)
+        splits[assigner.take(head, (strata or {}).get(sample.id, ""))].append(settled)
+    return Settled(splits={name: tuple(rows) for name, rows in splits.items()}, fallen=tuple(fallen))

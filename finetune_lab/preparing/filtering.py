@@ -29,7 +29,7 @@ class Filtered:
 
 def run_filters(converted: Converted, filters: Filters) -> Filtered:
     """Pass the samples through every filter. No row is lost: what a filter lets through and drops is what it got."""
-    rows = [_candidate(sample, converted.rows) for sample in converted.samples]
+    rows = [candidate(sample, converted.rows) for sample in converted.samples]
     steps, likes = [converted.reading()], {}
     for name, one in filters.items():
         kept, dropped, alike = _passed(name, one, rows)
@@ -56,7 +56,8 @@ def _passed(name: str, one: Filter, rows: Sequence[Candidate]) -> tuple[list[Can
     return kept, dropped, likes
 
 
-def _candidate(sample: Sample, rows: Mapping[str, Row]) -> Candidate:
+def candidate(sample: Sample, rows: Mapping[str, Row]) -> Candidate:
+    """A sample as filters see it, with the row that it was."""
     row = rows.get(sample.id) or Row(fields=sample.to_json(), place=f"row {sample.id}")
     return Candidate(sample=sample, fields=row.fields, place=row.place)
 

@@ -9,17 +9,21 @@ from typing import Any, Literal
 
 from finetune_lab.errors import ConfigError, DataError
 from finetune_lab.fingerprint import fingerprint
+from finetune_lab.preparing.card import write_card
 from finetune_lab.preparing.converted import Converted, Dropped, Step
 from finetune_lab.preparing.families import Settled, settle
-from finetune_lab.preparing.filtering import Filters, run_filters
+from finetune_lab.preparing.filtering import Filters, candidate, run_filters, value_of
+from finetune_lab.preparing.licence import UNKNOWN
 from finetune_lab.preparing.reading import Row
-from finetune_lab.preparing.shapes import SHAPES, ShapeError, recognise, said, to_messages
+from finetune_lab.preparing.shapes import SHAPES, recognise, to_messages
 from finetune_lab.preparing.splitting import SPLITS, Split
+from finetune_lab.preparing.turns import ShapeError, said
 from finetune_lab.records import Sample
 
 log = logging.getLogger(__name__)
 DROPPED = "dropped.jsonl"
 Unanswered = Literal["error", "drop", "keep"]
+Undesirable = Literal["drop", "keep"]
 
 
 def convert(
@@ -27,13 +31,15 @@ def convert(
     *,
     shape: str = "auto",
     unanswered: Unanswered = "error",
+    undesirable: Undesirable = "drop",
     group_by: str | None = None,
     facts: Sequence[str] = (),
 ) -> Converted:
     """Turn raw rows into samples. Raises DataError for the first row that has no known shape, with its place.
 
     Rows without an answer are an error that says how many there are and which is the first, unless
-    `unanswered` says to drop or keep them. A row that stands twice is kept once.
+    `unanswered` says to drop or keep them. Answers that people judged bad (KTO) are dropped unless `undesirable` says
+    to keep them: whoever learns from answers alone would learn them. A row that stands twice is kept once.
     """
     done, missing = Converted(), []
     for row in rows:
@@ -42,12 +48,14 @@ def convert(
         if sample.text is None and sample.reference is None and unanswered != "keep":
             missing.append((row, name))
             done.drop("no answer", row)
+        elif undesirable == "drop" and sample.facts.get("desirable") is False:
+            done.drop("undesirable answer", row)
         else:
             done.add(sample, row)
     if missing and unanswered == "error":
         row, name = missing[0]
         raise DataError(
-            f"{len(missing)} of {done.num_read} rows have no answer (field {SHAPES[name][1]!r} missing or empty), "
+            f"{len(missing)} of {done.num_read} rows have no answer (field {SHAPES[name].answer!r} missing or empty), "
             f"the first at {row.place}; data.unanswered=drop leaves them out"
         )
     return done
@@ -58,26 +66,35 @@ def _sample(row: Row, shape: str, group_by: str | None, facts: Sequence[str]) ->
         name = recognise(row.fields) if shape == "auto" else shape
         messages = to_messages(row.fields, name)
         text = said(row.fields["text"], "text") if name == "text" else None
+        own = SHAPES[name].facts(row.fields)
         group = said(str(row.fields.get(group_by, "")), group_by) if group_by else ""
     except ShapeError as error:
         raise DataError(f"{row.place}: {error}") from None
     absent = [key for key in (group_by, *facts) if key is not None and key not in row.fields]
     if absent:
         raise DataError(f"{row.place}: field {absent[0]!r} is missing; the row has: {', '.join(row.fields)}")
-    return Sample.of(messages=messages, text=text, group=group, facts={key: row.fields[key] for key in facts}), name
+    known = own | {key: row.fields[key] for key in facts}
+    return Sample.of(messages=messages, text=text, group=group, facts=known), name
 
 
 def write_splits(
     folder: Path, converted: Converted, split: Split, source: dict[str, Any], filters: Filters | None = None
 ) -> dict[str, Any]:
-    """Filter, split, write `<split>.jsonl` and dropped.jsonl into `folder`; return the note.
+    """Filter, split, write `<split>.jsonl`, dropped.jsonl and the data card into `folder`; return the note.
 
     Rows read = rows written + rows dropped, always. Raises DataError for a split that gets no rows.
     """
     filtered = run_filters(converted, filters or {})
-    settled = settle(filtered.samples, filtered.likes, split, filtered.changed)
+    settled = settle(
+        filtered.samples,
+        split,
+        likes=filtered.likes,
+        keys=converted.keys,
+        changed=filtered.changed,
+        strata=_strata(filtered.samples, converted, split),
+    )
     steps = [*filtered.steps, *_fallen(settled, converted)]
-    splits = split.assign(settled.samples)
+    splits = settled.splits
     _check_filled(splits, split, steps)
     dropped = [one for step in steps for one in step.dropped]
     num_out = sum(map(len, splits.values()))
@@ -86,24 +103,41 @@ def write_splits(
         _write_lines(folder / f"{name}.jsonl", (sample.to_json() for sample in rows))
     _write_lines(folder / DROPPED, (one.to_json() for one in dropped))
     note = {
+        "licence": UNKNOWN,
         **source,
         "rows_read": converted.num_read,
         "shapes": dict(converted.shapes),
         "dropped": dict(Counter(one.counted_as for one in dropped)),
         "steps": [step.to_json() for step in steps],
-        "splits": {
-            name: {"rows": len(rows), "digest": fingerprint([row.id for row in rows])} for name, rows in splits.items()
-        },
+        "splits": {name: {"rows": len(rows), "digest": _digest(rows)} for name, rows in splits.items()},
+        "digest": _digest([row for rows in splits.values() for row in rows]),
     }
+    write_card(folder, note, splits)
     log.info("data     %s", summary(note))
     return note
+
+
+def _digest(rows: Sequence[Sample]) -> str:
+    return fingerprint([row.id for row in rows])
+
+
+def _strata(samples: Sequence[Sample], converted: Converted, split: Split) -> dict[str, str]:
+    """The stratum of every sample, by its id. Raises DataError for a row that has none, where the split wants one."""
+    if split.stratify is None:
+        return {}
+    rows = [candidate(sample, converted.rows) for sample in samples]
+    found = {row.sample.id: value_of(row, split.stratify) for row in rows}
+    missing = next((row for row in rows if found[row.sample.id] is None), None)
+    if missing is not None:
+        raise DataError(f"{missing.place}: no {split.stratify}, which data.split.stratify names")
+    return {name: str(value) for name, value in found.items()}
 
 
 def _fallen(settled: Settled, converted: Converted) -> list[Step]:
     """Splitting as a step, where rows fell out of it."""
     rows = converted.rows
     dropped = tuple(Dropped(row=rows[one.id], reason=why, step="splitting") for one, why in settled.fallen)
-    num_out = len(settled.samples)
+    num_out = sum(map(len, settled.splits.values()))
     return [Step(name="splitting", rows_in=num_out + len(dropped), rows_out=num_out, dropped=dropped)] * bool(dropped)
 
 

@@ -1,41 +1,12 @@
 """The shapes in which people keep conversations, recognised by their fields and turned into messages."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from finetune_lab.preparing.tool_calls import has_tools, tool_turns
+from finetune_lab.preparing.turns import Fields, ShapeError, listed, said, turn
 from finetune_lab.records import Message
-
-Fields = Mapping[str, Any]
-ROLES = {
-    "human": "user",
-    "user": "user",
-    "prompter": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "system": "system",
-}
-_HALF = re.compile("[\\ud800-\\udfff]")  # of a character beyond the first 65,536, without the other half
-
-
-class ShapeError(ValueError):
-    """A row that does not have the shape that it should; the message says what was expected."""
-
-
-def said(value: Any, name: str) -> str:
-    """The text of a field; raises ShapeError for what is no text."""
-    if not isinstance(value, str):
-        raise ShapeError(f"field {name!r} should be text, got {type(value).__name__}")
-    if _HALF.search(value):  # no tokenizer takes it, and no file
-        raise ShapeError(f"field {name!r} holds half of a character (a lone surrogate, \\ud800 to \\udfff)")
-    return value
-
-
-def _turn(role: str, content: str) -> Message:
-    return {"role": role, "content": content}
 
 
 def _answer(row: Fields, name: str) -> list[Message]:
@@ -43,88 +14,160 @@ def _answer(row: Fields, name: str) -> list[Message]:
     value = row.get(name)
     if value is None or value == "":
         return []
-    return [_turn("assistant", said(value, name))]
+    return [turn("assistant", said(value, name))]
 
 
 def _alpaca(row: Fields) -> list[Message]:
-    turns = [_turn("system", said(row["system"], "system"))] if row.get("system") else []
+    turns = [turn("system", said(row["system"], "system"))] if row.get("system") else []
     history = row.get("history") or []
     for pair in history if isinstance(history, Sequence) else [history]:
         if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2):
             raise ShapeError("field 'history' should hold pairs of question and answer")
-        turns += [_turn("user", said(pair[0], "history")), _turn("assistant", said(pair[1], "history"))]
+        turns += [turn("user", said(pair[0], "history")), turn("assistant", said(pair[1], "history"))]
     asked = said(row["instruction"], "instruction")
     extra = row.get("input") or ""
-    return [*turns, _turn("user", f"{asked}\n\n{said(extra, 'input')}" if extra else asked), *_answer(row, "output")]
-
-
-def _listed(turns: Any, name: str, role_key: str, text_key: str) -> list[Message]:
-    if not isinstance(turns, list) or not turns:
-        raise ShapeError(f"field {name!r} should be a list of turns, got {type(turns).__name__}")
-    told = []
-    for number, turn in enumerate(turns, start=1):
-        if not isinstance(turn, Mapping) or role_key not in turn or text_key not in turn:
-            raise ShapeError(f"turn {number} of {name!r} should have {role_key!r} and {text_key!r}")
-        role = ROLES.get(str(turn[role_key]).lower())
-        if role is None:
-            raise ShapeError(
-                f"turn {number} of {name!r} has the unknown role {turn[role_key]!r}; known: {', '.join(ROLES)}"
-            )
-        told.append(_turn(role, said(turn[text_key], f"{name}.{text_key}")))
-    if told[-1]["role"] == "assistant" and not told[-1]["content"]:
-        told.pop()
-    return told
+    return [*turns, turn("user", f"{asked}\n\n{said(extra, 'input')}" if extra else asked), *_answer(row, "output")]
 
 
 def _sharegpt(row: Fields) -> list[Message]:
-    system = [_turn("system", said(row["system"], "system"))] if row.get("system") else []
-    return system + _listed(row["conversations"], "conversations", "from", "value")
+    system = [turn("system", said(row["system"], "system"))] if row.get("system") else []
+    return system + listed(row["conversations"], "conversations", "from", "value")
 
 
 def _messages(row: Fields) -> list[Message]:
-    return _listed(row["messages"], "messages", "role", "content")
+    return listed(row["messages"], "messages", "role", "content")
 
 
 def _prompt_completion(row: Fields) -> list[Message]:
     if isinstance(row["prompt"], list):
-        turns = _listed(row["prompt"], "prompt", "role", "content")
+        turns = listed(row["prompt"], "prompt", "role", "content")
     else:
-        turns = [_turn("user", said(row["prompt"], "prompt"))]
+        turns = [turn("user", said(row["prompt"], "prompt"))]
     done = row.get("completion")
     return turns + (
-        _listed(done, "completion", "role", "content") if isinstance(done, list) else _answer(row, "completion")
+        listed(done, "completion", "role", "content") if isinstance(done, list) else _answer(row, "completion")
     )
 
 
 def _question_answer(row: Fields) -> list[Message]:
-    return [_turn("user", said(row["question"], "question")), *_answer(row, "answer")]
+    return [turn("user", said(row["question"], "question")), *_answer(row, "answer")]
 
 
-# In this order: the first whose field is there is the shape. The second name is the field that holds the answer.
-SHAPES: dict[str, tuple[str, str, Callable[[Fields], list[Message]]]] = {
-    "messages": ("messages", "messages", _messages),
-    "sharegpt": ("conversations", "conversations", _sharegpt),
-    "alpaca": ("instruction", "output", _alpaca),
-    "prompt_completion": ("prompt", "completion", _prompt_completion),
-    "question_answer": ("question", "answer", _question_answer),
-    "text": ("text", "text", lambda row: []),
+def _asked(row: Fields) -> list[Message]:
+    """The turns before the two answers of a preference pair, under any of the names that they have."""
+    system = [turn("system", said(row["system"], "system"))] if row.get("system") else []
+    if "conversations" in row:
+        return system + listed(row["conversations"], "conversations", "from", "value")
+    if "messages" in row:
+        return system + listed(row["messages"], "messages", "role", "content")
+    if isinstance(row.get("prompt"), list):
+        return system + listed(row["prompt"], "prompt", "role", "content")
+    name = next((name for name in ("prompt", "instruction", "question") if name in row), "prompt")
+    extra = said(row.get("input") or "", "input") if name == "instruction" else ""
+    asked = said(row.get(name), name)
+    return [*system, turn("user", f"{asked}\n\n{extra}" if extra else asked)]
+
+
+def _one_of_two(row: Fields, name: str) -> list[Message]:
+    """One answer of a pair, as turns: a text, one turn, or the whole conversation that ends with it."""
+    value = row[name]
+    if isinstance(value, list):
+        turns = listed(value, name, "role", "content")
+        return turns if len(turns) > 1 or turns[0]["role"] != "assistant" else [*_asked(row), *turns]
+    if isinstance(value, Mapping):
+        keys = ("from", "value") if "from" in value else ("role", "content")
+        return [*_asked(row), *listed([value], name, *keys)]
+    return [*_asked(row), *_answer(row, name)]
+
+
+def _chosen(row: Fields) -> list[Message]:
+    return _one_of_two(row, "chosen")
+
+
+def _rejected(row: Fields) -> dict[str, Any]:
+    """The answer that was not chosen, as a fact; it must be to the same question."""
+    better, worse = _one_of_two(row, "chosen"), _one_of_two(row, "rejected")
+    asked = better[:-1] if better and better[-1]["role"] == "assistant" else better
+    if not worse or worse[-1]["role"] != "assistant" or worse[:-1] != asked:
+        raise ShapeError("'chosen' and 'rejected' should be two answers to the same turns")
+    return {"rejected": worse[-1]["content"]}
+
+
+def _judged(row: Fields) -> list[Message]:
+    return _messages(row) if "messages" in row else _prompt_completion(row)
+
+
+def _is_judged(row: Fields) -> bool:
+    answered = "messages" in row or {"prompt", "completion"} <= row.keys()
+    return answered and isinstance(row.get("label"), bool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How a shape is known (`signs`: fields that are all there; `only_if`: and more), read, and what it says beside.
+
+    `answer` is the field that holds the answer.
+    """
+
+    signs: tuple[str, ...]
+    answer: str
+    read: Callable[[Fields], list[Message]]
+    only_if: Callable[[Fields], bool] = lambda row: True
+    facts: Callable[[Fields], dict[str, Any]] = lambda row: {}
+
+    def fits(self, row: Fields) -> bool:
+        return all(sign in row for sign in self.signs) and self.only_if(row)
+
+
+ShapeName = Literal[
+    "auto",
+    "dpo",
+    "kto",
+    "tool_calls",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "prompt_completion",
+    "question_answer",
+    "text",
+]
+# In this order: the first that fits is the shape.
+SHAPES: dict[str, Shape] = {
+    "dpo": Shape(signs=("chosen", "rejected"), answer="chosen", read=_chosen, facts=_rejected),
+    "kto": Shape(
+        signs=("label",),
+        answer="completion",
+        read=_judged,
+        only_if=_is_judged,
+        facts=lambda row: {"desirable": row["label"]},
+    ),
+    "tool_calls": Shape(signs=(), answer="messages", read=tool_turns, only_if=has_tools),
+    "messages": Shape(signs=("messages",), answer="messages", read=_messages),
+    "sharegpt": Shape(signs=("conversations",), answer="conversations", read=_sharegpt),
+    "alpaca": Shape(signs=("instruction",), answer="output", read=_alpaca),
+    "prompt_completion": Shape(signs=("prompt",), answer="completion", read=_prompt_completion),
+    "question_answer": Shape(signs=("question",), answer="answer", read=_question_answer),
+    "text": Shape(signs=("text",), answer="text", read=lambda row: []),
 }
 
 
 def recognise(fields: Fields) -> str:
     """Name the shape of a row; raises ShapeError naming the fields that are there and those that would do."""
-    for name, (sign, _, _) in SHAPES.items():
-        if sign in fields:
+    for name, shape in SHAPES.items():
+        if shape.fits(fields):
             return name
-    known = ", ".join(f"{sign} ({name})" for name, (sign, _, _) in SHAPES.items())
+    known = ", ".join(f"{' + '.join(shape.signs)} ({name})" for name, shape in SHAPES.items() if shape.signs)
     raise ShapeError(
         f"none of the known fields is there: {known}; the row has: {', '.join(map(str, fields)) or 'none'}"
     )
 
 
-def to_messages(fields: Fields, shape: str) -> list[Message]:
-    """The turns of a row of `shape`; an answer that is missing or empty is simply not among them."""
-    sign, _, convert = SHAPES[shape]
-    if sign not in fields:
-        raise ShapeError(f"field {sign!r} of shape {shape} is missing; the row has: {', '.join(map(str, fields))}")
-    return convert(fields)
+def to_messages(fields: Fields, name: str) -> list[Message]:
+    """The turns of a row of shape `name`; an answer that is missing or empty is simply not among them."""
+    shape = SHAPES[name]
+    absent = [sign for sign in shape.signs if sign not in fields]
+    if absent:
+        raise ShapeError(f"field {absent[0]!r} of shape {name} is missing; the row has: {', '.join(map(str, fields))}")
+    if not shape.fits(fields):
+        raise ShapeError(f"the row is not of shape {name}; it has: {', '.join(map(str, fields))}")
+    return shape.read(fields)

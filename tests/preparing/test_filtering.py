@@ -11,7 +11,7 @@ import pytest
 from finetune_lab.errors import DataError
 from finetune_lab.fingerprint import fingerprint
 from finetune_lab.lab import Lab
-from finetune_lab.preparing.families import settle
+from finetune_lab.preparing.families import Settled, settle
 from finetune_lab.preparing.filtering import described, number_of, value_of
 from finetune_lab.preparing.pipeline import convert, read_split, write_splits
 from finetune_lab.preparing.reading import Row
@@ -86,6 +86,10 @@ def test_the_order_of_filters_is_identity_and_none_is_as_before(lab: Callable[..
     assert "filters" not in lab().data.identity()
 
 
+def places(found: Settled) -> dict[str | None, str]:
+    return {sample.text: name for name, samples in found.splits.items() for sample in samples}
+
+
 def families(num: int, seed: int) -> tuple[list[Sample], dict[str, str]]:
     """Rows of few groups, a third of which are like one that stands before."""
     random = Random(seed)
@@ -97,17 +101,18 @@ def families(num: int, seed: int) -> tuple[list[Sample], dict[str, str]]:
 @pytest.mark.parametrize("seed", range(20))
 def test_no_group_and_no_family_falls_into_two_splits_and_later_rows_move_none(seed: int) -> None:
     rows, likes = families(120, seed)
-    found, text = settle(rows, likes, THREE), {row.id: row.text for row in rows}
-    place = {sample.text: THREE.of(sample.group) for sample in found.samples}
-    assert len(found.samples) + len(found.fallen) == len(rows)
+    found, text = settle(rows, THREE, likes=likes), {row.id: row.text for row in rows}
+    place = places(found)
+    assert all(THREE.of(sample.group) == name for name, rows in found.splits.items() for sample in rows)
+    assert len(place) + len(found.fallen) == len(rows)
     alike = [(text[one], text[other]) for one, other in likes.items()]
     assert all(place[one] == place[other] for one, other in alike if {one, other} <= place.keys())
     own = {row.text: row.group for row in rows}
     for group in set(own.values()):
         assert len({place[name] for name in place if own[name] == group}) <= 1
-    before = settle(rows[:60], likes, THREE)
-    assert {sample.text: THREE.of(sample.group) for sample in before.samples}.items() <= place.items()
-    assert set(before.fallen) <= set(found.fallen)
+    before = settle(rows[:60], THREE, likes=likes)
+    assert places(before).items() <= place.items()
+    assert {one.id for one, _ in before.fallen} <= {one.id for one, _ in found.fallen}
     assert len(found.fallen) < len(rows) / 4
 
 
@@ -119,7 +124,7 @@ def test_a_row_that_is_like_rows_of_two_splits_is_dropped_and_counted(tmp_path: 
     ids = {sample.group: sample.id for sample in found.samples}
     likes = {next(s.id for s in found.samples[40:] if s.group == other): ids[first]}
     note = write_splits(tmp_path, found, THREE, {}, {"near": Likeness(likes)})
-    assert note["dropped"] == {"splitting: like rows of two splits": 1}
+    assert note["dropped"] == {"splitting: tied to rows of two splits": 1}
     assert sum(note["splits"][name]["rows"] for name in SPLITS) == 79
 
 
@@ -156,3 +161,48 @@ def test_values_are_found_among_facts_and_fields_and_below_dots() -> None:
     assert [number_of(row, name) for name in ("author.followers", "n", "label", "a.b", "author")] == [
         *(1200.0, 3.0, None, None, None)
     ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rows_that_share_any_key_share_a_split(seed: int) -> None:
+    random = Random(seed)
+    rows = [Sample.of(text=f"row {n}", group=f"dialogue {random.randrange(60)}") for n in range(150)]
+    keys = {row.id: (f"author {random.randrange(80)}",) for row in rows}
+    found = settle(rows, THREE, likes={}, keys=keys)
+    place = places(found)
+    assert len(place) + len(found.fallen) == len(rows)
+    for name in {row.group for row in rows} | {key for (key,) in keys.values()}:
+        tied = [row for row in rows if name in (row.group, *keys[row.id])]
+        assert len({place[row.text] for row in tied if row.text in place}) <= 1
+    assert len(place) > 60
+
+
+STRATIFIED = Split(train=0.8, validation=0.1, test=0.1, seed=1, stratify="label")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_stratum_gets_the_shares_to_a_row_or_two_and_added_rows_move_none(seed: int) -> None:
+    random = Random(seed)
+    rows = [Sample.of(text=f"row {n}", facts={"label": random.choice("aaaaaab")}) for n in range(400)]
+    strata = {row.id: str(row.facts["label"]) for row in rows}
+    place = places(settle(rows, STRATIFIED, likes={}, strata=strata))
+    for label in "ab":
+        ours = [place[row.text] for row in rows if strata[row.id] == label]
+        for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+            assert abs(ours.count(name) - share * len(ours)) <= 2
+    assert places(settle(rows[:150], STRATIFIED, likes={}, strata=strata)).items() <= place.items()
+    other = STRATIFIED.__class__(**{**STRATIFIED.identity(), "seed": 2})
+    assert places(settle(rows, other, likes={}, strata=strata)) != place
+
+
+def test_strata_leave_groups_whole_and_a_row_without_one_is_told(tmp_path: Path) -> None:
+    given = [
+        Row(fields={"text": str(n), "who": f"p{n % 40}", "label": "ab"[n % 2]}, place=f"line {n}") for n in range(400)
+    ]
+    note = write_splits(tmp_path, convert(given, group_by="who", facts=("label",)), STRATIFIED, {})
+    rows = [(sample.group, name) for name in SPLITS for sample in read_split(tmp_path, name)]
+    assert len(set(rows)) == 40
+    assert abs(note["splits"]["train"]["rows"] - 320) <= 20
+    given[7].fields["label"] = None
+    with pytest.raises(DataError, match=r"line 7: no label, which data\.split\.stratify names"):
+        write_splits(tmp_path, convert(given), STRATIFIED, {})

@@ -73,7 +73,7 @@ def test_what_goes_before_the_question_keeps_its_order() -> None:
         ({"messages": []}, ["'messages'", "list"]),
         ({"messages": [{"role": "user"}]}, ["turn 1", "'content'"]),
         ({"messages": [{"role": "user", "content": None}]}, ["messages.content", "NoneType"]),
-        ({"messages": [{"role": "tool", "content": "x"}]}, ["turn 1", "'tool'", "assistant"]),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, ["turn 1", "'wizard'", "assistant"]),
         ({"messages": [{"role": ["user"], "content": "x"}]}, ["unknown role"]),
         ({"conversations": [{"role": "user", "content": "x"}]}, ["turn 1", "'from'", "'value'"]),
         ({"instruction": 3, "output": "a"}, ["'instruction'", "int"]),
@@ -144,6 +144,52 @@ def test_facts_come_along_and_a_missing_one_is_told() -> None:
         convert(rows({"text": "a"}), group_by="author")
 
 
+ASKED = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
+GOOD, BAD = {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "q", "chosen": "a", "rejected": "b", "system": "s"},
+        {"prompt": ASKED, "chosen": [GOOD], "rejected": [BAD]},
+        {"chosen": [*ASKED, GOOD], "rejected": [*ASKED, BAD]},
+        {"instruction": "q", "input": "", "chosen": "a", "rejected": "b", "system": "s"},
+        {
+            "conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}],
+            "chosen": {"from": "gpt", "value": "a"},
+            "rejected": {"from": "gpt", "value": "b"},
+        },
+    ],
+)
+def test_a_preference_pair_is_the_better_answer_and_the_worse_as_a_fact(fields: dict[str, Any]) -> None:
+    found = convert(rows(fields))
+    assert found.shapes == {"dpo": 1}
+    assert turns(fields) == (("system", "s"), ("user", "q"), ("assistant", "a"))
+    assert found.samples[0].facts == {"rejected": "b"}
+
+
+def test_two_answers_to_different_questions_are_told() -> None:
+    other = [{"role": "user", "content": "another"}, BAD]
+    with pytest.raises(DataError, match="line 1: 'chosen' and 'rejected' should be two answers to the same turns"):
+        convert(rows({"chosen": [*ASKED, GOOD], "rejected": other}))
+    with pytest.raises(DataError, match="1 of 1 rows have no answer"):
+        convert(rows({"prompt": "q", "chosen": "", "rejected": "b"}))
+
+
+def test_an_answer_that_was_judged_bad_is_not_learned_unless_asked_for() -> None:
+    given = rows(
+        {"messages": [ASKED[1], GOOD], "label": True},
+        {"prompt": "q", "completion": "b", "label": False},
+        {"messages": [ASKED[1], GOOD], "label": "a class"},
+    )
+    found = convert(given)
+    assert found.shapes == {"kto": 2, "messages": 1}
+    assert [(s.reference, dict(s.facts)) for s in found.samples] == [("a", {"desirable": True}), ("a", {})]
+    assert [one.reason for one in found.dropped] == ["undesirable answer"]
+    assert len(convert(given, undesirable="keep").samples) == 3
+
+
 def test_no_shape_is_taken_for_another() -> None:
-    signs = [sign for sign, _, _ in SHAPES.values()]
-    assert len(set(signs)) == len(signs) == 6
+    signs = [shape.signs for shape in SHAPES.values()]
+    assert len(set(signs)) == len(signs) == 9
