@@ -48,10 +48,15 @@ class ReviewQueue:
     skipped: list[str] = field(default_factory=list)  # for this sitting only
 
     def next_row(self) -> Sample | None:
-        """The first open row; skipped ones come last; None when nothing is left."""
-        waiting = self.open_rows()
-        fresh = [row for row in waiting if row.id not in self.skipped]
-        return next(iter(fresh or waiting), None)
+        """The first open row; skipped ones come last, in turn; None when nothing is left."""
+        turn = {name: place for place, name in enumerate(self.skipped, start=1)}
+        return min(self.open_rows(), key=lambda row: turn.get(row.id, 0), default=None)
+
+    def skip(self, row: Sample) -> None:
+        """Put a row behind all others, for this sitting."""
+        if row.id in self.skipped:
+            self.skipped.remove(row.id)
+        self.skipped.append(row.id)
 
     def open_rows(self) -> list[Sample]:
         """The rows that this reviewer should still look at, in order."""

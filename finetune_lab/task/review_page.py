@@ -32,16 +32,21 @@ def row_page(queue: ReviewQueue, row: Sample, *, told: str = "", typed: str | No
     shown = "".join(_turn(turn["role"], turn["content"]) for turn in turns)
     warned = f'<p class="told" role="alert">{_safe(told)}</p>' if told else ""
     text = answer_of(row) if typed is None else typed
-    return _page(
-        f"{_header(queue, row)}{warned}{_facts(row)}{shown}"
-        f'<form method="post" accept-charset="utf-8"><input type="hidden" name="row" value="{escape(row.id)}">'
-        f"<fieldset>{_button('keep', main=True)}{_button('drop', main=True)}{_button('skip')}{_button('back')}"
-        f"</fieldset><fieldset><label>The answer as it should be<br>"
-        # the first line end after the tag is not part of the text
-        f'<textarea name="text">\n{escape(text)}</textarea></label>{_button("edit")}</fieldset>'
-        f"<fieldset><label>{_safe(queue.label)} {_labels(queue, row)}</label> {_button('relabel')}</fieldset>"
-        f"<fieldset>{_button('finish')}</fieldset></form>"
+    # the first line end after the tag is not part of the text
+    area = f'<label>The answer as it should be<br><textarea name="text">\n{escape(text)}</textarea></label>'
+    forms = (
+        f"{_button('keep', main=True)}{_button('drop', main=True)}{_button('skip')}{_button('back')}",
+        f"{area}{_button('edit')}",
+        f"<label>{_safe(queue.label)} {_labels(queue, row)}</label> {_button('relabel')}",
+        _button("finish"),
     )
+    return _page(f"{_header(queue, row)}{warned}{_facts(row)}{shown}{''.join(_form(row, parts) for parts in forms)}")
+
+
+def _form(row: Sample, parts: str) -> str:
+    """A form of its own for each decision that needs words, since the return key presses a form's first button."""
+    known = f'<input type="hidden" name="row" value="{escape(row.id)}">'
+    return f'<form method="post" accept-charset="utf-8">{known}<fieldset>{parts}</fieldset></form>'
 
 
 def done_page(queue: ReviewQueue) -> str:

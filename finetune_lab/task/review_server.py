@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             row = queue.row(form.get("row", ""))
             if kind == "skip":
-                queue.skipped.append(row.id)
+                queue.skip(row)
             else:
                 queue.decide(row, kind, text=form.get("text", "").replace("\r\n", "\n"), label=form.get("label"))
         except NotPossibleError as error:

@@ -27,18 +27,11 @@ def converse(queue: ReviewQueue, lines: TextIO, console: Console) -> None:
             row = queue.last_own() or row
             continue
         if command == "skip":
-            queue.skipped.append(row.id)
+            queue.skip(row)
         elif not _decided(queue, row, command, lines, console):
             continue
         row = queue.next_row()
-        if row is not None and row.id in queue.skipped and command == "skip" and _all_skipped(queue):
-            console.print("only skipped rows are left")
-            queue.skipped.clear()
     console.print("nothing is left to review")
-
-
-def _all_skipped(queue: ReviewQueue) -> bool:
-    return all(row.id in queue.skipped for row in queue.open_rows())
 
 
 def _asked(lines: TextIO, console: Console) -> str:

@@ -88,7 +88,7 @@ def test_the_page_fetches_nothing_and_runs_nothing(server: ReviewServer) -> None
     assert "default-src 'none'" in answer.getheader("Content-Security-Policy")
     assert answer.getheader("Cache-Control") == "no-store"
     assert "\x1b" not in answer.text.partition("<textarea")[0]
-    assert answer.text.count("<form") == answer.text.count("<textarea") == 1
+    assert (answer.text.count("<form"), answer.text.count("<textarea")) == (4, 1)
     assert answer.text.count("<style") == 1
     assert not any(tag in answer.text for tag in ("<script", "<img", "<link", "<iframe", " href="))
 
@@ -145,6 +145,7 @@ def test_a_person_reviews_in_a_browser(server: ReviewServer, browser: Any, tmp_p
     text().send_keys("four\nin all")
     press("edit")
     assert sees("Hello")
+    assert len(browser.find_elements("css selector", "form")) == 4
     browser.find_element("css selector", "option[value=y]").click()
     press("relabel")
     assert sees("So long")
@@ -163,3 +164,20 @@ def test_a_person_reviews_in_a_browser(server: ReviewServer, browser: Any, tmp_p
     assert list(found.values()) == [
         *(("drop", None, None), ("edit", "four\nin all", None), ("relabel", None, "y"), ("drop", None, None))
     ]
+
+
+def test_the_return_key_in_the_label_relabels(tmp_path: Path, browser: Any) -> None:
+    """Not the first button of the page, which would keep the row."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    path = tmp_path / "d.jsonl"
+    made = ReviewServer(ReviewQueue(rows=ROWS, decisions=path, reviewer="ada", twice=0, label="label", labels=()), 0)
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    browser.get(made.address)
+    field = browser.find_element("css selector", "input[name=label]")
+    assert field.get_attribute("value") == "x"
+    field.send_keys("yz\n")
+    WebDriverWait(browser, 60).until(lambda opened: "1 of 4 done" in opened.page_source)
+    made.shutdown()
+    made.server_close()
+    assert [one.outcome for one in read_decisions(path)] == [("relabel", None, "xyz")]
