@@ -1,13 +1,12 @@
 """One comparison as a whole, and its files: JSON for programs, CSV and Parquet for tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
-from math import isfinite
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from finetune_lab.comparison.deciding import Decided
 from finetune_lab.comparison.outcomes import Tally
@@ -72,13 +71,7 @@ class _KnobRow:
 
 def as_record(node: Any) -> Any:
     """Records as plain JSON all the way down: no dataclass, no tuple, no number that is not finite."""
-    if is_dataclass(node):
-        node = vars(node)
-    if isinstance(node, dict):
-        return {name: as_record(value) for name, value in node.items()}
-    if isinstance(node, tuple | list):
-        return [as_record(item) for item in node]
-    return None if isinstance(node, float) and not isfinite(node) else node
+    return to_jsonable_python(node, inf_nan_mode="null")
 
 
 def json_of(report: Report, settings: Mapping[str, Any], made: Mapping[str, Any]) -> str:
