@@ -21,33 +21,29 @@ def settle(
     samples: Sequence[Sample],
     split: Split,
     *,
-    likes: Mapping[str, str],
     keys: Mapping[str, tuple[str, ...]] | None = None,
     changed: Collection[str] = (),
     strata: Mapping[str, str] | None = None,
 ) -> Settled:
     """Put every sample into a split, and into the group of the first earlier one that it must share a split with.
 
-    That is one of its own group, one that shares any of its `keys` (by sample id), or the one that it is like (`likes`:
-    id -> id of the earlier). Only what stands earlier decides, so rows added at the end move none of the old ones. A
-    row that is tied to rows of different splits falls out: to keep it in either would leak. `changed`: the ids of
-    samples that are no longer what they are named after. `strata`: by sample id, where the split has some.
+    That is one of its own group, or one that shares any of its `keys` (by sample id). Only what stands earlier decides,
+    so rows added at the end move none of the old ones. A row that is tied to rows of different splits falls out: to
+    keep it in either would leak. `changed`: the ids of samples that are no longer what they are named after. `strata`:
+    by sample id, where the split has some.
     """
     assigner = Assigner(split=split)
     heads: dict[str, str] = {}  # a group or a key -> the group of its family
-    family: dict[str, str] = {}  # a sample's id -> the group of its family
     splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
     names_taken: set[str] = set()
     fallen: list[tuple[Sample, str]] = []
     for sample in samples:
         names = (sample.group, *(keys or {}).get(sample.id, ()))
-        tied = [heads.get(name) for name in names] + [family.get(likes.get(sample.id, ""))]
-        found = [head for head in tied if head is not None]
+        found = [heads[name] for name in names if name in heads]
         if len({assigner.where(head) for head in found}) > 1:
             fallen.append((sample, "tied to rows of two splits"))
             continue
         head = found[0] if found else sample.group
-        family[sample.id] = head
         heads.update({name: heads.get(name, head) for name in names})
         settled = sample
         if head != sample.group or sample.id in changed:

@@ -16,40 +16,44 @@ Part = Literal["prompt", "answer", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """What came through all filters, the steps, and which rows must share a split with an earlier one (id -> id).
+    """What came through all filters, the steps, and `ties`: names (by sample id) that rows of one split share.
 
     `changed`: the ids of those that a filter gave facts to.
     """
 
     samples: tuple[Sample, ...]
     steps: tuple[Step, ...]
-    likes: Mapping[str, str]
+    ties: Mapping[str, tuple[str, ...]]
     changed: frozenset[str]
 
 
 def run_filters(converted: Converted, filters: Filters) -> Filtered:
     """Pass the samples through every filter. No row is lost: what a filter lets through and drops is what it got."""
     rows = [candidate(sample, converted.rows) for sample in converted.samples]
-    steps, likes = [converted.reading()], {}
+    steps, ties = [converted.reading()], dict[str, tuple[str, ...]]()
     for name, one in filters.items():
         kept, dropped, alike = _passed(name, one, rows)
         steps.append(Step(name=name, rows_in=len(rows), rows_out=len(kept), dropped=tuple(dropped)))
-        likes |= alike
+        for one_id, like in alike:  # a name that both share, so that it holds the others also where one goes later
+            for tied in (one_id, like):
+                ties[tied] = (*ties.get(tied, ()), f"{name}: {like}")
         rows = kept
     samples = tuple(row.sample for row in rows)
     own = {sample.id: sample for sample in converted.samples}
     changed = frozenset(sample.id for sample in samples if sample is not own[sample.id])
-    return Filtered(samples=samples, steps=tuple(steps), likes=likes, changed=changed)
+    return Filtered(samples=samples, steps=tuple(steps), ties=ties, changed=changed)
 
 
-def _passed(name: str, one: Filter, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[Dropped], dict[str, str]]:
-    kept, dropped, likes = [], [], {}
+def _passed(
+    name: str, one: Filter, rows: Sequence[Candidate]
+) -> tuple[list[Candidate], list[Dropped], list[tuple[str, str]]]:
+    kept, dropped, likes = [], [], []
     for row, verdict in zip(rows, one.keep(rows), strict=True):  # strict: a verdict for every row
         if verdict.reason is None:
             facts = {**row.sample.facts, **verdict.facts}
             kept.append(replace(row, sample=replace(row.sample, facts=facts)) if verdict.facts else row)
             if verdict.like is not None:
-                likes[row.sample.id] = verdict.like
+                likes.append((row.sample.id, verdict.like))
         else:
             raw = Row(fields=dict(row.fields), place=row.place)
             dropped.append(Dropped(row=raw, reason=verdict.reason, step=name, detail=verdict.detail))

@@ -88,8 +88,7 @@ def write_splits(
     settled = settle(
         filtered.samples,
         split,
-        likes=filtered.likes,
-        keys=converted.keys,
+        keys={one.id: (*converted.keys.get(one.id, ()), *filtered.ties.get(one.id, ())) for one in filtered.samples},
         changed=filtered.changed,
         strata=_strata(filtered.samples, converted, split),
     )

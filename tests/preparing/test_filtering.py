@@ -98,10 +98,19 @@ def families(num: int, seed: int) -> tuple[list[Sample], dict[str, str]]:
     return rows, likes
 
 
+def shared(likes: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Likenesses as names that both rows have."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one, other in likes.items():
+        for name in (one, other):
+            found[name] = (*found.get(name, ()), f"like {other}")
+    return found
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_group_and_no_family_falls_into_two_splits_and_later_rows_move_none(seed: int) -> None:
     rows, likes = families(120, seed)
-    found, text = settle(rows, THREE, likes=likes), {row.id: row.text for row in rows}
+    found, text = settle(rows, THREE, keys=shared(likes)), {row.id: row.text for row in rows}
     place = places(found)
     assert all(THREE.of(sample.group) == name for name, rows in found.splits.items() for sample in rows)
     assert len(place) + len(found.fallen) == len(rows)
@@ -110,7 +119,7 @@ def test_no_group_and_no_family_falls_into_two_splits_and_later_rows_move_none(s
     own = {row.text: row.group for row in rows}
     for group in set(own.values()):
         assert len({place[name] for name in place if own[name] == group}) <= 1
-    before = settle(rows[:60], THREE, likes=likes)
+    before = settle(rows[:60], THREE, keys=shared(likes))
     assert places(before).items() <= place.items()
     assert {one.id for one, _ in before.fallen} <= {one.id for one, _ in found.fallen}
     assert len(found.fallen) < len(rows) / 4
@@ -138,6 +147,26 @@ def test_rows_that_are_alike_share_a_group_afterwards(tmp_path: Path) -> None:
     text = {sample.id: sample.text for sample in found.samples}
     assert all(groups[text[one]] == groups[text[other]] for one, other in likes.items())
     assert all(sample == Sample.of(text=sample.text, group=sample.group) for sample, _ in rows if sample.text in likes)
+
+
+def test_rows_that_are_like_one_that_goes_later_stay_together(tmp_path: Path) -> None:
+    """Two filters of likeness, and one that drops what all are like: ten families, each still in one split."""
+    found = convert(numbered(60))
+    ids = [sample.id for sample in found.samples]
+    near = Likeness({ids[n]: ids[n % 10] for n in range(10, 40)})
+    far = Likeness({ids[n]: ids[n - 30] for n in range(40, 60)})
+
+    class WithoutTheFirst:
+        def keep(self, rows: Sequence[Candidate]) -> list[Verdict]:
+            return [Verdict(reason="gone" if row.sample.id in ids[:10] else None) for row in rows]
+
+    note = write_splits(tmp_path, found, THREE, {}, {"near": near, "far": far, "last": WithoutTheFirst()})
+    assert note["dropped"] == {"last: gone": 10}
+    place = {int(str(row.text).split()[1]): name for name in SPLITS for row in read_split(tmp_path, name)}
+    assert len(place) == 50
+    assert len(set(place.values())) == 3
+    for family in range(10):
+        assert len({place[n] for n in place if n % 10 == family}) == 1
 
 
 def test_what_a_filter_found_joins_the_facts_and_the_name(tmp_path: Path) -> None:
@@ -168,7 +197,7 @@ def test_rows_that_share_any_key_share_a_split(seed: int) -> None:
     random = Random(seed)
     rows = [Sample.of(text=f"row {n}", group=f"dialogue {random.randrange(60)}") for n in range(150)]
     keys = {row.id: (f"author {random.randrange(80)}",) for row in rows}
-    found = settle(rows, THREE, likes={}, keys=keys)
+    found = settle(rows, THREE, keys=keys)
     place = places(found)
     assert len(place) + len(found.fallen) == len(rows)
     for name in {row.group for row in rows} | {key for (key,) in keys.values()}:
@@ -185,14 +214,14 @@ def test_every_stratum_gets_the_shares_to_a_row_or_two_and_added_rows_move_none(
     random = Random(seed)
     rows = [Sample.of(text=f"row {n}", facts={"label": random.choice("aaaaaab")}) for n in range(400)]
     strata = {row.id: str(row.facts["label"]) for row in rows}
-    place = places(settle(rows, STRATIFIED, likes={}, strata=strata))
+    place = places(settle(rows, STRATIFIED, strata=strata))
     for label in "ab":
         ours = [place[row.text] for row in rows if strata[row.id] == label]
         for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
             assert abs(ours.count(name) - share * len(ours)) <= 2
-    assert places(settle(rows[:150], STRATIFIED, likes={}, strata=strata)).items() <= place.items()
+    assert places(settle(rows[:150], STRATIFIED, strata=strata)).items() <= place.items()
     other = STRATIFIED.__class__(**{**STRATIFIED.identity(), "seed": 2})
-    assert places(settle(rows, other, likes={}, strata=strata)) != place
+    assert places(settle(rows, other, strata=strata)) != place
 
 
 def test_strata_leave_groups_whole_and_a_row_without_one_is_told(tmp_path: Path) -> None:
