@@ -40,8 +40,9 @@ Random = random.Random
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """A file's bytes, what was done to them, and how many rows it has, where that can be known."""
+    """A file's bytes, who reads it, what was done to it, and how many rows it has, where that can be known."""
 
+    source: str
     name: str
     content: bytes
     done: str
@@ -74,6 +75,25 @@ def plain(n: int) -> dict[str, Any]:
 
 def prompt(n: int) -> dict[str, Any]:
     return {"prompt": f"tell me about {n}", "label": "safe" if n % 2 else "unsafe"}
+
+
+def page(n: int) -> dict[str, Any]:
+    user = {"id": "7", "username": "ada", "public_metrics": {"followers_count": 900}}
+    said = {"id": f"{n}", "text": f"a post {n}", "author_id": "7", "created_at": "2026-01-01T00:00:00.000Z"}
+    asked = {"type": "replied_to", "id": f"{n}"}
+    reply = said | {"id": f"{n}00", "author_id": "8", "text": f"@ada a reply {n}", "referenced_tweets": [asked]}
+    return {"data": [reply], "includes": {"users": [user], "tweets": [said]}, "meta": {"result_count": 1}}
+
+
+def item(n: int) -> dict[str, Any]:
+    author = {"id": f"{n % 2}", "userName": "ada", "followers": 900}
+    asked = {"inReplyToId": f"{n - 1}"} if n % 2 else {}
+    said = {"id": f"{n}", "text": f"text {n}", "author": author, "likeCount": n, "lang": "en"}
+    return said | {"createdAt": "Fri Nov 24 17:49:36 +0000 2023"} | asked
+
+
+def spoken(n: int) -> dict[str, Any]:
+    return {"text": f"Hello {n} . __eou__ Oh , hi ! __eou__ Bye {n} __eou__"}
 
 
 SHAPES = (alpaca, sharegpt, messages, question, plain)
@@ -257,6 +277,11 @@ def as_lines(rows: Rows, draw: Random) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in rows).encode()
 
 
+def as_text(rows: Rows, draw: Random) -> bytes:
+    lines = [str(row.get("text", row)) if isinstance(row, dict) else str(row) for row in rows]
+    return "".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass")
+
+
 def as_csv(rows: Rows, draw: Random) -> bytes:
     import csv
 
@@ -283,47 +308,58 @@ def as_parquet(rows: Rows, draw: Random) -> bytes:
     return stream.getvalue()
 
 
+Writer = Callable[[Rows, Random], bytes]
+KINDS: tuple[tuple[str, str, Writer, Sequence[Callable[[int], dict[str, Any]]]], ...] = (
+    *(("jsonl", ".json", as_json, SHAPES), ("jsonl", ".jsonl", as_lines, SHAPES)),
+    *(("labelled", ".csv", as_csv, (prompt,)), ("labelled", ".parquet", as_parquet, (prompt,))),
+    *(("tweets", ".json", as_json, (page, item)), ("tweets", ".jsonl", as_lines, (page, item))),
+    ("dailydialog", ".txt", as_text, (spoken,)),
+)
+
+
 def broken(number: int, seed: int) -> Broken:
     """The file of a number: always the same."""
     draw = Random(f"{seed}:{number}")
-    ending, write = draw.choice([(".json", as_json), (".jsonl", as_lines), (".csv", as_csv), (".parquet", as_parquet)])
-    table = ending in (".csv", ".parquet")
-    shape = prompt if table else draw.choice(SHAPES)
+    source, ending, write, shapes = draw.choice(KINDS)
+    shape = draw.choice(shapes)
     rows: Rows = [shape(n) for n in range(NUM_ROWS)]
     change = draw.choice(ROW_BREAKS)
     how = draw.choice(["rows", "bytes", "both", "form"])
     names = []
     if how in ("rows", "both"):
         rows, names = change(rows, draw), [change.__name__]
-    num_rows: int | None = len(rows) if not table else None
+    num_rows: int | None = len(rows) if source == "jsonl" else None  # of others a row may be none or many
     content = write(rows, draw)
     if how in ("bytes", "both"):
         damage: Callable[[bytes, Random], bytes] = draw.choice(BYTE_BREAKS)
         content, num_rows = damage(content, draw), None
         names.append(damage.__name__)
     if how == "form" and ending != ".parquet":
-        form: Callable[[bytes, Random], bytes] = draw.choice(FORM_BREAKS[: 2 if table else 3])
+        form: Callable[[bytes, Random], bytes] = draw.choice(FORM_BREAKS[: 3 if source == "jsonl" else 2])
         content = form(content, draw)
         names.append(form.__name__)
-    return Broken(name=f"file{number}{ending}", content=content, done=f"{ending} {'+'.join(names)}", num_rows=num_rows)
+    done = f"{source} {ending} {'+'.join(names)}"
+    return Broken(source=source, name=f"file{number}{ending}", content=content, done=done, num_rows=num_rows)
 
 
 def sources() -> dict[str, Any]:
-    """A data source for each ending, with the values of its YAML; all rows go to one split."""
-    one_split = "data.split={train: 1, validation: 0, test: 0, seed: 0}"
+    """The data sources with the values of their YAML; all rows go to one split."""
+    one_split = "data.split={train: 1, validation: 0, test: 0, seed: 0, stratify: null}"
+    own = {"jsonl": ["data.facts=[label]"]}
     found = {}
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for name, own in (("jsonl", ["data.facts=[label]"]), ("labelled", [])):
-            config = compose("config", overrides=[f"data={name}", "data.path=unused", one_split, *own])
+        for name in sorted({source for source, *_ in KINDS}):
+            config = compose("config", overrides=[f"data={name}", "data.path=unused", one_split, *own.get(name, [])])
             found[name] = build(config, "data")
-    return {".json": found["jsonl"], ".jsonl": found["jsonl"], ".csv": found["labelled"], ".parquet": found["labelled"]}
+    return found
 
 
 def judged(file: Broken, source: Any, folder: Path, *, strict: bool) -> tuple[str, str]:
     """What became of a file: `told` or `prepared`, and the words; or `FAILED` and why."""
     path = folder / file.name
     path.write_bytes(file.content)
-    change = {"unanswered" if hasattr(source, "unanswered") else "unlabelled": "error" if strict else "drop"}
+    strictness = "error" if strict else "drop"
+    change = {name: strictness for name in ("unanswered", "unlabelled") if hasattr(source, name)}
     out = folder / "out"
     out.mkdir(exist_ok=True)
     try:
@@ -364,7 +400,7 @@ def check(numbers: Sequence[int], *, seed: int, show: bool = False) -> tuple[Cou
     with tempfile.TemporaryDirectory() as folder:
         for number in numbers:
             file = broken(number, seed)
-            verdict, words = judged(file, made[Path(file.name).suffix], Path(folder), strict=number % 2 == 0)
+            verdict, words = judged(file, made[file.source], Path(folder), strict=number % 2 == 0)
             verdicts[verdict] += 1
             if show:
                 print(f"{number} [{file.done}] {verdict}: {words[:200]!r}")

@@ -22,8 +22,8 @@ class Row:
 def read_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a JSON or JSONL file (which of the two is seen from its first sign).
 
-    Raises DataError with file, line and what was expected; a file that is cut in the middle is an error,
-    never a shorter file.
+    NaN and Infinity, which are no JSON but stand in many files, are read as null. Raises DataError with file, line and
+    what was expected; a file that is cut in the middle is an error, never a shorter file.
     """
     text = read_text(path)
     if text.lstrip()[:1] == "[":
@@ -48,7 +48,7 @@ def read_text(path: Path) -> str:
 
 def _items(path: Path, text: str) -> Iterator[Row]:
     try:
-        items = json.loads(text)
+        items = _parsed(text)
     except (ValueError, RecursionError) as error:
         raise DataError(_told(path, error, text)) from None
     for number, item in enumerate(items, start=1):
@@ -60,7 +60,7 @@ def _lines(path: Path, text: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
+            item = _parsed(line)
         except (ValueError, RecursionError) as error:
             whole = json_document(text) if number == 1 else None
             if whole is not None:
@@ -73,9 +73,13 @@ def _lines(path: Path, text: str) -> Iterator[Row]:
 def json_document(text: str) -> Any:
     """A single JSON document that is spread over lines, or None."""
     try:
-        return json.loads(text)
+        return _parsed(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _: None)
 
 
 def _row(item: Any, place: str) -> Row:

@@ -1,7 +1,9 @@
 """Rows out of tables: CSV and Parquet beside the JSON that `reading` knows, each with its place."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 
 from finetune_lab.errors import DataError
@@ -30,6 +32,9 @@ def _csv_rows(path: Path) -> Iterator[Row]:
             reader = csv.DictReader(stream, strict=True)
             if not reader.fieldnames:
                 raise DataError(f"{path}: the file is empty; its first line should name the columns")
+            twice = [name for name, number in Counter(reader.fieldnames).items() if number > 1]
+            if twice:
+                raise DataError(f"{path}, line 1: two columns are called {twice[0]!r}; one would hide the other")
             for fields in reader:
                 place = f"{path}, line {reader.line_num}"
                 if None in fields or None in fields.values():
@@ -38,7 +43,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+        # the inner reader has gone on to the row that it could not read
+        raise DataError(f"{path}, line {reader.reader.line_num}: {error}") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -47,7 +53,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         rows = parquet.read_table(path).to_pylist()
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, ValueError, OverflowError) as error:  # the last two from values without a meaning
         raise DataError(f"{path}: cannot be read as Parquet ({error})") from None
     for number, fields in enumerate(rows, start=1):
-        yield Row(fields=fields, place=f"{path}, row {number}")
+        known = {name: None if isinstance(value, float) and isnan(value) else value for name, value in fields.items()}
+        yield Row(fields=known, place=f"{path}, row {number}")

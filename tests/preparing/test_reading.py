@@ -92,7 +92,7 @@ BROKEN = {
     "two-arrays": ('[{"text": "a"}]\n[{"text": "b"}]', ["line 2", "extra data"]),
     "number": ("17\n", ["line 1", "expected an object", "int"]),
     "string": ('"text"\n', ["line 1", "expected an object", "str"]),
-    "nan": ("NaN\n", ["line 1", "expected an object", "float"]),
+    "nan": ("NaN\n", ["line 1", "expected an object", "NoneType"]),
     "list-in-lines": ('{"text": "a"}\n["b"]\n', ["line 2", "expected an object", "list"]),
     "list-in-array": ('[{"text": "a"}, ["b"]]', ["item 2", "expected an object", "list"]),
     "null-in-array": ('[{"text": "a"}, null]', ["item 2", "expected an object"]),
@@ -211,3 +211,12 @@ def test_a_message_stays_short_whatever_a_row_holds(written: Callable[..., Path]
         convert(read_rows(path))
     assert len(str(caught.value)) < 1000
     assert str(caught.value).endswith("xxx")
+
+
+def test_what_is_no_number_is_no_value(written: Callable[..., Path]) -> None:
+    """Python and pandas write NaN into what they call JSON; in a sample it would be no JSON again."""
+    for text in (
+        '{"text": "a", "x": NaN}\n{"text": "b", "x": -Infinity}',
+        '[{"text": "a", "x": NaN}, {"x": Infinity}]',
+    ):
+        assert [row.fields["x"] for row in read_rows(written(text))] == [None, None]
