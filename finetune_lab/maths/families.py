@@ -29,16 +29,18 @@ class Families:
             ones, others = ones[apart], others[apart]
             if not len(ones):
                 return
-            for pair in zip(ones[:_JOINED_AT_ONCE].tolist(), others[:_JOINED_AT_ONCE].tolist(), strict=True):
-                self._unite({int(self.labels[row]) for row in pair})
+            for one, other in zip(ones[:_JOINED_AT_ONCE].tolist(), others[:_JOINED_AT_ONCE].tolist(), strict=True):
+                self._unite(int(self.labels[one]), int(self.labels[other]))
             ones, others = ones[_JOINED_AT_ONCE:], others[_JOINED_AT_ONCE:]
 
-    def _unite(self, found: set[int]) -> None:
-        if len(found) == 2:
-            small, large = sorted(found, key=lambda label: len(self._members.get(label, (label,))))
-            moved = self._members.pop(small, [small])
-            self._members.setdefault(large, [large]).extend(moved)
-            self.labels[moved] = large
+    def _unite(self, small: int, large: int) -> None:
+        if small == large:
+            return
+        if len(self._members.get(small, ())) > len(self._members.get(large, ())):
+            small, large = large, small
+        moved = self._members.pop(small, [small])
+        self._members.setdefault(large, [large]).extend(moved)
+        self.labels[moved] = large
 
     def firsts(self) -> Rows:
         """For every row the first row of its family: itself, where none of it stands before."""

@@ -19,7 +19,7 @@ Counts = NDArray[np.int64]
 
 HASH_BITS = 44
 ROW_BITS = 64 - HASH_BITS
-_BLOCK_CHARACTERS = 500_000  # at once; what is made of a block stays within the processor's cache or near it
+_BLOCK_CHARACTERS = 100_000  # at once; what is made of a block stays within the processor's cache or near it
 _END = "\0"  # behind every text of a block; no word holds it
 _LETTER = 0x9E3779B97F4A7C15  # odd, like all multipliers here: what is multiplied by it can be divided by it
 _LETTER_INVERSE = pow(_LETTER, -1, 1 << 64)
