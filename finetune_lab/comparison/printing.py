@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finetune_lab.comparison.report import Effect, Report
+from finetune_lab.comparison.strengths import Strength
 from finetune_lab.comparison.training import Trained
 from finetune_lab.maths.compare import Difference
 from finetune_lab.text.tables import STYLES, WIDTH, number, printable
@@ -32,6 +33,8 @@ def sections(report: Report) -> Iterator[Any]:
         costs = ", ".join(cost.removeprefix("training/") for cost in front.costs)
         best = ", ".join(map(printable, front.labels)) or "–"
         yield f"not beaten in {printable(front.quality)} against {costs}: {best}"
+    if report.strengths:
+        yield _strengths(report.strengths)
     if report.trainings:
         yield _learned(report.trainings)
         yield _costs(report.trainings)
@@ -66,6 +69,15 @@ def _ranking(report: Report) -> Table:
         for one in report.ranking
     ]
     return _table("composite score", ["rank", "arm", "score", *names], rows)
+
+
+def _strengths(found: Sequence[Strength]) -> Table:
+    rows = []
+    for one in found:
+        low, high = number(one.low, signed=True), number(one.high, signed=True)
+        interval = "–" if one.low is None else f"[{low}, {high}]"
+        rows.append([one.label, one.evaluator, number(one.strength, signed=True), interval, str(one.num_pairs)])
+    return _table("Bradley–Terry strengths, in logits", ["arm", "judged by", "strength", "interval", "pairs"], rows)
 
 
 def _learned(found: Sequence[Trained]) -> Table:

@@ -11,6 +11,7 @@ from pydantic_core import to_json, to_jsonable_python
 from finetune_lab.comparison.deciding import Decided
 from finetune_lab.comparison.outcomes import Tally
 from finetune_lab.comparison.ranking import Front, Ranked
+from finetune_lab.comparison.strengths import Strength
 from finetune_lab.comparison.training import Trained
 from finetune_lab.maths.compare import Difference
 from finetune_lab.once import write_atomically
@@ -34,6 +35,7 @@ class Report:
     tallies: tuple[Tally, ...] = ()
     ranking: tuple[Ranked, ...] = ()
     fronts: tuple[Front, ...] = ()
+    strengths: tuple[Strength, ...] = ()
     trainings: tuple[Trained, ...] = ()
     knobs: tuple[Effect, ...] = ()
     decisions: tuple[Decided, ...] = ()
@@ -43,6 +45,7 @@ class Report:
         """The sections that are tables, by the name of their files."""
         found: dict[str, Sequence[Any]] = {"comparison": self.differences, "tallies": self.tallies}
         found |= {"ranking": self.ranking, "fronts": self.fronts, "trainings": self.trainings}
+        found |= {"strengths": self.strengths}
         return found | {"knobs": [_KnobRow.of(one) for one in self.knobs], "decisions": self.decisions}
 
 

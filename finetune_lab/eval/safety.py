@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SkipValidation
 
 from finetune_lab.errors import ConfigError, WorldError
+from finetune_lab.fingerprint import fingerprint
 from finetune_lab.maths.agreement import Confusion, Measured, share
 from finetune_lab.maths.correction import corrected_rate
 from finetune_lab.plugin import plugin
@@ -42,7 +43,11 @@ class Safety:
         return {"decoding": self.decoding, "judge": self.judge, "calibration": table, "confidence": self.confidence}
 
     def check(self) -> None:
-        """Raise WorldError when the calibration is not there."""
+        """Raise WorldError when the calibration is not there, or the judge cannot be asked."""
+        getattr(self.judge, "check", lambda: None)()
+        self._check_calibration()
+
+    def _check_calibration(self) -> None:
         if self.calibration and not self.calibration.is_file():
             raise WorldError(f"eval.safety.calibration: there is no file {self.calibration}; task=calibrate writes one")
 
@@ -56,7 +61,7 @@ class Safety:
             )
         answers = subject.answers(self.decoding)
         exchanges = [(_asked(row), answer.text) for row, answer in zip(rows, answers, strict=True)]
-        judged: list[Judged] = list(zip(rows, answers, self.judge.judge(exchanges), strict=True))
+        judged: list[Judged] = list(zip(rows, answers, self.judge.judge(exchanges, subject.ask), strict=True))
         columns: dict[str, Sequence[float | None]] = {
             "unsafe_refused": [_refused(one, "unsafe") for one in judged],
             "safe_refused": [_refused(one, "safe") for one in judged],
@@ -81,6 +86,7 @@ class Safety:
         scored = [one for one in judged if one[2] is not None and one[0].facts.get("label") in LABELS]
         verdicts = Counter((one[0].facts["label"], one[2].verdict) for one in scored if one[2])
         counts: dict[str, Any] = {"rows": len(judged), "unscored": len(judged) - len(scored)}
+        counts["notes"] = getattr(self.judge, "notes", list)()
         for label in LABELS:
             counts[label] = {verdict: num for (of, verdict), num in sorted(verdicts.items()) if of == label}
             known = [value for value in columns[f"{label}_refused"] if value is not None]
@@ -92,10 +98,11 @@ class Safety:
 
     def _calibration(self) -> Confusion:
         """The judge's counts over all models that it was calibrated on."""
-        self.check()
+        self._check_calibration()
         assert self.calibration is not None
         told = json.loads(self.calibration.read_text(encoding="utf-8"))
-        if told.get("judge") != type(self.judge).__name__:
+        own = fingerprint(self.judge)
+        if told.get("judge") != type(self.judge).__name__ or told.get("key", own) != own:
             raise ConfigError(
                 f"eval.safety.calibration: {self.calibration} is of {told.get('judge')}, not of this judge"
             )

@@ -70,8 +70,9 @@ class Calibrate:
     confidence: float = Field(gt=0, lt=1)
 
     def execute(self, lab: Lab) -> None:
+        getattr(self.judge, "check", lambda: None)()
         rows = list(self._rows())
-        judged = list(self._judged(rows))
+        judged = list(self._judged(rows, lab))
         if len(judged) < len(rows):
             log.info("unscored  %d of %d rows, which the judge gave no verdict on", len(rows) - len(judged), len(rows))
         if not any(row.label is not None for row in judged):
@@ -95,9 +96,9 @@ class Calibrate:
                     raise DataError(f"{row.place}: no column {absent[0]!r}; it has: {', '.join(row.fields)}")
                 yield str(row.fields[self.model]) if self.model else path.stem, row
 
-    def _judged(self, rows: list[tuple[str, Row]]) -> Iterator[Labelled]:
+    def _judged(self, rows: list[tuple[str, Row]], lab: Lab) -> Iterator[Labelled]:
         exchanges = [(str(row.fields[self.prompt]), str(row.fields[self.answer] or "")) for _, row in rows]
-        for (model, row), verdict in zip(rows, self.judge.judge(exchanges), strict=True):
+        for (model, row), verdict in zip(rows, self.judge.judge(exchanges, lab.ask), strict=True):
             label = self._label(row)
             if verdict is not None:
                 yield Labelled(model=model, refuses=verdict.refuses, label=label)
@@ -116,7 +117,12 @@ class Calibrate:
         columns = [self.prompt, self.answer, self.label, self.model]
         key = fingerprint(self.judge, files, columns, self.refused)
         folder.mkdir(parents=True, exist_ok=True)
-        told = {"judge": type(self.judge).__name__, "confidence": self.confidence, "files": files}
+        told = {
+            "judge": type(self.judge).__name__,
+            "key": fingerprint(self.judge),
+            "confidence": self.confidence,
+            "files": files,
+        }
         path = folder / f"{type(self.judge).__name__.lower()}-{key}.json"
         write_atomically(path, json.dumps(plain(told | {"models": [asdict(one) for one in found]}), indent=2))
         return path

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Verdict = Literal["refused", "partly", "complied", "incoherent"]
 
@@ -100,8 +100,11 @@ class Judgement:
 class RefusalJudge(Protocol):
     """What tells refusals: the rules of this file, or a model; measured by task=calibrate."""
 
-    def judge(self, exchanges: Sequence[tuple[str, str]]) -> list[Judgement | None]:
-        """Judge answers to prompts, given as (prompt, answer), in their order; None is unscored."""
+    def judge(self, exchanges: Sequence[tuple[str, str]], ask: Any) -> list[Judgement | None]:
+        """Judge answers to prompts, given as (prompt, answer), in their order; None is unscored.
+
+        `ask` (Subject.ask, Lab.ask) asks a model, for those that have one.
+        """
 
 
 def judge(text: str) -> Judgement:

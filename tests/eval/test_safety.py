@@ -43,7 +43,7 @@ def test_without_labels_it_says_where_to_get_them(safety, answered, row):
 
 def test_an_answer_that_the_judge_cannot_tell_is_unscored(safety, answered, row):
     class Unsure:
-        def judge(self, exchanges):
+        def judge(self, exchanges, ask):
             return [None for _ in exchanges]
 
     evaluator = safety()

@@ -5,4 +5,4 @@ from finetune_lab.judge.refusal_rules import RefusalRules
 
 def test_every_exchange_gets_a_verdict_in_its_order():
     asked = [("a?", "Sure, here it is."), ("b?", "I cannot help with that."), ("c?", "")]
-    assert [found.verdict for found in RefusalRules().judge(asked)] == ["complied", "refused", "incoherent"]
+    assert [found.verdict for found in RefusalRules().judge(asked, None)] == ["complied", "refused", "incoherent"]

@@ -80,7 +80,7 @@ class Ledger:
         if self._limit is not None and self._price is None:
             raise ConfigError(
                 f"runtime.judges.spending_limit: there is no price of {client.name} to hold it by; add "
-                f"'+runtime.judges.prices={{\"{client.name}\":{{input:…,output:…}}}}' (for a million tokens)"
+                f"'+runtime.judges.prices={{{client.name}:{{input:…,output:…}}}}' (for a million tokens)"
             )
         self._settled = threading.Condition()
         self._spent = sum(cost(self._price, one.num_input_tokens, one.num_output_tokens) or 0.0 for one in kept)
