@@ -143,7 +143,7 @@ What to read from it:
   trainings give. Satterthwaite's degrees of freedom, which many programs take, covered 88 % with two noisy seeds and
   92 % with three in the same simulation; the quantile here is Cochran and Cox's (maths/noise.py). A third seed makes
   the interval half as wide, a fifth a third.
-- **Skew and few samples**: at n = 32 the intervals of log-normal differences cover some 90 %, and the sign flip, which
+- **Skew and few samples**: at n = 32 the intervals of log-normal differences cover some 92 %, and the sign flip, which
   trusts that a difference is as likely up as down, finds too much. The report warns where n < 25 · skewness²
   (Cochran's rule).
 - **Means and ratios** take the farther end of BCa's and Student's interval: BCa alone covered 92 to 93 % under heavy
