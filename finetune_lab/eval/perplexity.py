@@ -50,7 +50,7 @@ class Perplexity:
         row = chat.conversation(sample)
         if self.mode == "completion":
             return [row]
-        everything = Tokens(sample=row.sample, ids=row.ids, targets=tuple(n > 0 for n in range(len(row.ids))))
+        everything = Tokens(sample=row.sample, ids=row.ids, targets=(False, *[True] * len(row.ids))[: len(row.ids)])
         if self.mode == "full":
             return [everything]
         return list(rolling(everything, window=self.window, context=self.context))

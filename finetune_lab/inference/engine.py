@@ -1,7 +1,5 @@
 """The one engine: a loaded model that scores and writes, in batches, with adapters switched over one load."""
 
-import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finetune_lab.inference.batching import batches
+from finetune_lab.inference.batching import Batcher
+from finetune_lab.inference.cache import roomy_cache
 from finetune_lab.inference.hidden import POOLS, Pool, pooled_states
 from finetune_lab.inference.sampling import RowSampler
 from finetune_lab.inference.targets import TargetLogits
-from finetune_lab.progress import track
 from finetune_lab.records import Answer, Decoding, Message, Nll, Tokens
 from finetune_lab.text.chat import Chat
 
-log = logging.getLogger(__name__)
 _MAX_LOGIT_BYTES = 2**30  # logits of one scoring batch, in float32
+_MAX_THREADS = 8  # that score batches side by side on a processor
 
 
 class Engine:
@@ -31,8 +29,7 @@ class Engine:
         self.module: Any = module
         self.chat = chat
         self.device = device
-        self._max_rows = max_batch_rows
-        self._max_tokens = max_batch_tokens
+        self.batcher = Batcher(max_rows=max_batch_rows, max_tokens=max_batch_tokens)
         self._targets = TargetLogits(module)
         self._adapter: Path | None = None
 
@@ -60,93 +57,81 @@ class Engine:
             self._adapter = None
             tuned.unload()
 
-    @torch.no_grad()
     def nll(self, rows: Sequence[Tokens]) -> list[Nll]:
         """Score the targets of every row, in the order of `rows`; losses in float32 per token, added up in float64."""
         vocabulary = self.module.get_output_embeddings().weight.shape[0]
-        budget = min(self._max_tokens, max(1, _MAX_LOGIT_BYTES // (4 * vocabulary)))
         found: dict[int, Nll] = {}
-        groups = list(batches([len(row.ids) for row in rows], max_rows=self._max_rows, max_tokens=budget))
-        for group in track(groups, "scoring"):
-            for number, nll in zip(group, self._score([rows[n] for n in group]), strict=True):
-                found[number] = nll
+        scored = self.batcher.each(
+            [len(row.ids) for row in rows],
+            lambda group: self._score([rows[n] for n in group]),
+            "scoring",
+            max_tokens=max(1, _MAX_LOGIT_BYTES // (4 * vocabulary)),
+            threads=min(_MAX_THREADS, torch.get_num_threads()) if self.device == "cpu" else 1,
+        )
+        for group, nlls in scored:
+            found |= zip(group, nlls, strict=True)
         return [found[number] for number in range(len(rows))]
 
+    @torch.no_grad()
     def _score(self, rows: Sequence[Tokens]) -> list[Nll]:
+        """Padding stands on the right, where a causal model does not look from any target: no mask, which would cost
+        the quick kernels. The last token of a row predicts nothing and is left out.
+        """
         width = max(len(row.ids) for row in rows)
-        ids, mask = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.long)
-        flat: list[int] = []
-        targets: list[int] = []
-        counts: list[int] = []
+        ids, scored = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.bool)
         for number, row in enumerate(rows):
             ids[number, : len(row.ids)] = torch.tensor(row.ids)
-            mask[number, : len(row.ids)] = 1
-            scored = [place for place in range(1, len(row.ids)) if row.targets[place]]
-            flat += [number * width + place - 1 for place in scored]
-            targets += [row.ids[place] for place in scored]
-            counts.append(len(scored))
-        positions = torch.tensor(flat, dtype=torch.long, device=self.device)  # without the type, none would be floats
-        with self._targets.at(positions):
-            inputs = ids.to(self.device), mask.to(self.device)
-            logits = self.module(input_ids=inputs[0], attention_mask=inputs[1], use_cache=False).logits[0].float()
-        due = torch.tensor(targets, dtype=torch.long, device=self.device)
-        losses = nn.functional.cross_entropy(logits, due, reduction="none")
-        sums = [part.double().sum().item() for part in losses.cpu().split(counts)]
+            scored[number, : len(row.ids)] = torch.tensor(row.targets)
+        scored = scored[:, 1:]  # by the position that predicts it; nothing predicts a first token
+        counts = scored.sum(1).tolist()
+        sums = [0.0] * len(rows)
+        if sum(counts):
+            losses = self._losses(ids[:, :-1], scored.reshape(-1).nonzero().squeeze(1), ids[:, 1:][scored])
+            sums = [part.double().sum().item() for part in losses.split(counts)]
         return [
             Nll(sample=row.sample, sum_nats=total, num_tokens=count)
             for row, total, count in zip(rows, sums, counts, strict=True)
         ]
 
+    def _losses(self, ids: Tensor, positions: Tensor, due: Tensor) -> Tensor:
+        """What `due` costs at these flat positions of `ids`, on the CPU."""
+        with self._targets.at(positions.to(self.device)):
+            logits = self.module(input_ids=ids.to(self.device), use_cache=False).logits[0]
+        return nn.functional.cross_entropy(logits.float(), due.to(self.device), reduction="none").cpu()
+
     def hidden(self, prompts: Mapping[str, Sequence[Message]], pooling: str | Pool) -> Tensor:
         """Pooled states of every prompt: float32 [prompts, 1 + layers, width] on the CPU, in the order of `prompts`."""
         coded = [self.chat.prompt(turns) for turns in prompts.values()]
-        groups = list(batches([len(row) for row in coded], max_rows=self._max_rows, max_tokens=self._max_tokens))
         pool = POOLS[pooling] if isinstance(pooling, str) else pooling
-        parts = [
-            pooled_states(self.module, [coded[n] for n in group], self.device, pool)
-            for group in track(groups, "states")
-        ]
-        order = torch.tensor([number for group in groups for number in group])
-        return torch.cat(parts)[order.argsort()]
+        order: list[int] = []
+        parts: list[Tensor] = []
+        for group, states in self.batcher.each(
+            [len(row) for row in coded],
+            lambda group: pooled_states(self.module, [coded[n] for n in group], self.device, pool),
+            "states",
+        ):
+            order += group
+            parts.append(states)
+        return torch.cat(parts)[torch.tensor(order).argsort()]
 
     def generate(self, prompts: Mapping[str, Sequence[Message]], decoding: Decoding) -> Iterator[Answer]:
-        """Answer every prompt; batches go from long prompts to short ones, and halve when memory runs out."""
+        """Answer every prompt; batches go from long prompts to short ones."""
         coded = {name: self.chat.prompt(turns) for name, turns in prompts.items()}
         names = list(coded)
-        groups = batches(
-            [len(coded[name]) for name in names],
-            max_rows=self._max_rows,
-            max_tokens=self._max_tokens,
+        for _, answers in self.batcher.each(
+            [len(row) for row in coded.values()],
+            lambda group: self._written({names[n]: coded[names[n]] for n in group}, decoding),
+            "answering",
             extra_tokens=decoding.max_new_tokens,
-        )
-        for group in track(list(groups), "answering"):
-            yield from self._answer({names[n]: coded[names[n]] for n in group}, decoding)
-
-    def _answer(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer]:
-        """Answer one batch, in halves where it is larger than what has fitted."""
-        if len(prompts) <= self._max_rows:
-            answers = self._tried(prompts, decoding)
-            if answers is not None:
-                return answers
-            torch.cuda.empty_cache()
-            self._max_rows = math.ceil(len(prompts) / 2)
-            log.info("memory   ran out at %d rows; going on with %d", len(prompts), self._max_rows)
-        items, half = list(prompts.items()), math.ceil(len(prompts) / 2)
-        return self._answer(dict(items[:half]), decoding) + self._answer(dict(items[half:]), decoding)
-
-    def _tried(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer] | None:
-        """None where memory ran out. Nothing is tried in the handler: the error holds on to what did not fit."""
-        try:
-            return self._written(prompts, decoding)
-        except torch.OutOfMemoryError:
-            if len(prompts) == 1:
-                raise
-            return None
+        ):
+            yield from answers
 
     @torch.no_grad()
     def _written(self, prompts: Mapping[str, list[int]], decoding: Decoding) -> list[Answer]:
         ids, mask = self._left_padded(list(prompts.values()))
-        written = self.module.generate(input_ids=ids, attention_mask=mask, **self._options(list(prompts), decoding))
+        room = roomy_cache(self.module, ids.shape[1] + decoding.max_new_tokens)
+        options = self._options(list(prompts), decoding) | ({"past_key_values": room} if room else {})
+        written = self.module.generate(input_ids=ids, attention_mask=mask, **options)
         ends = self._ends()
         answers = []
         for (name, prompt), row in zip(prompts.items(), written[:, ids.shape[1] :].tolist(), strict=True):
@@ -185,6 +170,7 @@ class Engine:
         settings = GenerationConfig(
             max_new_tokens=decoding.max_new_tokens,
             do_sample=False,
+            use_cache=True,
             repetition_penalty=decoding.repetition_penalty,
             no_repeat_ngram_size=decoding.no_repeat_ngram,
             eos_token_id=sorted(self._ends()),

@@ -28,7 +28,8 @@ POOLS: dict[str, Pool] = {"last": last_token, "mean": mean_token}
 def pooled_states(module: Any, rows: Sequence[Sequence[int]], device: str, pool: Pool) -> Tensor:
     """One batch: float32 states [rows, 1 + layers, width] on the CPU; layer 0 are the embeddings.
 
-    The last layer is taken behind the final norm, as Transformers' own `hidden_states` are.
+    The last layer is taken behind the final norm, as Transformers' own `hidden_states` are. Padding stands on the
+    right, where no token of a causal model looks: the mask is for the pooling alone.
     """
     width = max(len(row) for row in rows)
     ids, mask = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.long)
@@ -46,5 +47,5 @@ def pooled_states(module: Any, rows: Sequence[Sequence[int]], device: str, pool:
     with ExitStack() as stack:
         for layer in (module.get_input_embeddings(), *decoder.layers[:-1], decoder.norm):
             stack.callback(layer.register_forward_hook(keep).remove)
-        decoder(input_ids=ids, attention_mask=mask, use_cache=False)
+        decoder(input_ids=ids, use_cache=False)
     return torch.stack(found, dim=1)

@@ -66,7 +66,7 @@ class Chat:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens that a model is given to answer `messages`: what training puts before the answer, exactly."""
-        return self._encode(self.render(messages, answering=True))[0]
+        return self._ids(self.render(messages, answering=True))
 
     def conversation(self, sample: Sample) -> Tokens:
         """The tokens of a row; targets are the tokens of every assistant turn and of the end token behind it.
@@ -108,11 +108,11 @@ class Chat:
 
     def document(self, sample: Sample) -> Tokens:
         """Plain text behind the tokenizer's own BOS; every token but the BOS is a target."""
-        ids = self._encode(sample.text or "")[0]
+        ids = self._ids(sample.text or "")
         if self.bos is not None and ids[:1] != [self.bos]:
             ids = [self.bos, *ids]
-        first = 1 if self.bos is not None else 0
-        return Tokens(sample=sample.id, ids=tuple(ids), targets=tuple(n >= first for n in range(len(ids))))
+        given = [False] if self.bos is not None else []
+        return Tokens(sample=sample.id, ids=tuple(ids), targets=(*given, *[True] * (len(ids) - len(given))))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated tokens, without special tokens; nothing tidied, since schemas count characters."""
@@ -155,9 +155,18 @@ class Chat:
         """Tokens and their places in `text`, with exactly the BOS that the tokenizer defines."""
         coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         ids, offsets = list(coded["input_ids"]), list(coded["offset_mapping"])
-        if self._adds_bos and self.tokenizer.bos_token_id not in ids[:2]:  # a template may bring its own
+        if self._lacks_bos(ids):
             return [self.tokenizer.bos_token_id, *ids], [(0, 0), *offsets]
         return ids, offsets
+
+    def _ids(self, text: str) -> list[int]:
+        """The tokens alone, which is quicker for long texts."""
+        ids = list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return [self.tokenizer.bos_token_id, *ids] if self._lacks_bos(ids) else ids
+
+    def _lacks_bos(self, ids: Sequence[int]) -> bool:
+        """Whether the tokenizer would put a BOS in front of `ids`; a template may bring its own."""
+        return self._adds_bos and self.tokenizer.bos_token_id not in ids[:2]
 
     @cached_property
     def _adds_bos(self) -> bool:

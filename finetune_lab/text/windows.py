@@ -17,6 +17,6 @@ def rolling(row: Tokens, *, window: int, context: int) -> Iterator[Tokens]:
         fresh = window if done == 1 else window - context + 1
         end = min(done + fresh, len(row.ids))
         start = max(0, end - window - 1)
-        targets = tuple(place >= done and row.targets[place] for place in range(start, end))
+        targets = (False,) * (done - start) + row.targets[done:end]
         yield Tokens(sample=row.sample, ids=row.ids[start:end], targets=targets)
         done = end

@@ -56,7 +56,12 @@ def test_the_requests_of_the_embedded_task_are_current_new_and_valid(lab, tmp_pa
         Answer(sample=row.id, text=row.reference, num_prompt_tokens=1, num_tokens=1, finish="end") for row in rows
     )
     subject = Subject(
-        artifact=made.base, rows=rows, folder=tmp_path, model=lambda: None, answers=lambda decoding: answers
+        artifact=made.base,
+        rows=rows,
+        folder=tmp_path,
+        model=lambda: None,
+        answers=lambda decoding: answers,
+        evaluation=lambda name: tmp_path,
     )
     found = made.evaluators["schema"].evaluate(subject)
     assert found.scores[0].value == 1.0

@@ -27,7 +27,12 @@ def slow(fake_model):
 
 def evaluate(evaluator, model, rows, folder):
     subject = Subject(
-        artifact=Artifact(key="a", label="base"), rows=tuple(rows), folder=folder, model=lambda: model, answers=None
+        artifact=Artifact(key="a", label="base"),
+        rows=tuple(rows),
+        folder=folder,
+        model=lambda: model,
+        answers=None,
+        evaluation=None,
     )
     return evaluator.evaluate(subject)
 

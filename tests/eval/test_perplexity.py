@@ -20,8 +20,11 @@ def score(lab: Any, fake_model: Any, tmp_path: Path) -> Callable[..., tuple[Eval
     def run(rows: list[Sample], *overrides: str) -> tuple[Evaluation, Any]:
         fake = fake_model()
         evaluator = lab("eval=[perplexity]", *overrides).evaluators["perplexity"]
-        artifact = Artifact(key="a", label="base")
-        subject = Subject(artifact=artifact, rows=tuple(rows), folder=tmp_path, model=lambda: fake, answers=None)  # type: ignore[arg-type]
+        unused: Any = None
+        artifact, given = Artifact(key="a", label="base"), tuple(rows)
+        subject = Subject(
+            artifact=artifact, rows=given, folder=tmp_path, model=lambda: fake, answers=unused, evaluation=unused
+        )
         return evaluator.evaluate(subject), fake
 
     return run

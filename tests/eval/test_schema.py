@@ -50,7 +50,14 @@ def judge(lab: Any, fake_model: Any, tmp_path: Path) -> Callable[..., Evaluation
             return tuple(found[row.id] for row in rows)
 
         artifact = Artifact(key="a", label="base")
-        subject = Subject(artifact=artifact, rows=tuple(rows), folder=tmp_path, model=lambda: fake, answers=answers)
+        subject = Subject(
+            artifact=artifact,
+            rows=tuple(rows),
+            folder=tmp_path,
+            model=lambda: fake,
+            answers=answers,
+            evaluation=lambda name: tmp_path,
+        )
         return evaluator.evaluate(subject)
 
     return run

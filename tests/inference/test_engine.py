@@ -120,15 +120,15 @@ def texts(engine: Engine, decoding: Decoding, prompts: dict[str, Any] = PROMPTS)
 @pytest.fixture(params=["none", "nf4"])
 def engine(request: Any, tiny_engine: Callable[[str], Engine]) -> Iterator[Engine]:
     made = tiny_engine(request.param)
-    before = made._max_rows
-    made._max_rows = 8
+    before = made.batcher.max_rows
+    made.batcher.max_rows = 8
     yield made
-    made._max_rows = before
+    made.batcher.max_rows = before
 
 
 def test_greedy_text_does_not_depend_on_the_batch(engine: Engine) -> None:
     together = texts(engine, GREEDY)
-    engine._max_rows = 1
+    engine.batcher.max_rows = 1
     assert texts(engine, GREEDY) == together
     assert len({answer.text for answer in together.values()}) > 4  # not one and the same for all
 
@@ -138,7 +138,7 @@ def test_sampled_text_depends_on_seed_and_row_alone(engine: Engine) -> None:
     together = texts(engine, decoding)
     assert texts(engine, decoding, dict(reversed(PROMPTS.items()))) == together
     assert texts(engine, decoding, {"p3": PROMPTS["p3"]})["p3"] == together["p3"]
-    engine._max_rows = 3
+    engine.batcher.max_rows = 3
     assert texts(engine, decoding) == together
     other = texts(engine, Decoding(max_new_tokens=8, temperature=0.9, top_p=0.95, top_k=50, seed=4))
     assert sum(other[name].text != together[name].text for name in PROMPTS) >= 6
