@@ -91,6 +91,7 @@ def _draw_curve(path: Path, layers: Sequence[Layer], controls: Sequence[Control]
     for axes in (above, below):
         axes.axvline(headline, color="0.8", linewidth=5, zorder=0)
     below.set_ylabel("AUROC, out of group")
+    below.set_ylim(min(0.45, below.get_ylim()[0]), 1.02)  # the whole way to 1, so that noise does not look like more
     below.set_xlabel("layer (0: embeddings, mean over tokens; shaded: headline)")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     below.legend(fontsize="small")
@@ -107,6 +108,8 @@ def _draw_view(
     for side, name, color, marker in ((False, "safe", _SAFE, "o"), (True, "unsafe", _UNSAFE, "x")):
         chosen = places[prompts.unsafe == side]
         axes.scatter(chosen[:, 0], chosen[:, 1], s=16, c=color, marker=marker, alpha=0.7, label=name)
+        x, y = chosen.mean(axis=0)
+        axes.scatter(x, y, s=160, c=color, marker="P", edgecolors="black", zorder=3, label=f"mean of {name}")
     axes.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({shares[1]:.0%})")
     axes.set_title(f"Prompts in layer {headline}; the axes know no labels")

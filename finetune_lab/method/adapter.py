@@ -4,7 +4,7 @@ import json
 from contextlib import AbstractContextManager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from finetune_lab.errors import ConfigError, DataError, WorldError
 from finetune_lab.fingerprint import digest_of_files, fingerprint
@@ -24,6 +24,7 @@ _PROMPTS = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNI
 class Adapter:
     """`path` is the folder; nothing of it is copied, and an artifact stands for what it held when it was made."""
 
+    trains: ClassVar[bool] = False
     path: Path
 
     def identity(self) -> dict[str, Any]:

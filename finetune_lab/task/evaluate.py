@@ -23,7 +23,8 @@ Points = dict[str, list[tuple[int, float | None]]]
 class Evaluate:
     """Score the base, what this config has trained, or both, with the config's evaluators.
 
-    `checkpoints`: those of the training that are still kept as well; their scores by step go into the run's folder.
+    What a method that trains nothing stands for is written down first. `checkpoints`: those of the training that are
+    still kept as well; their scores by step go into the run's folder.
     """
 
     which: Literal["base", "tuned", "both"]
@@ -31,6 +32,9 @@ class Evaluate:
 
     def execute(self, lab: Lab) -> None:
         lab.check()
+        if self.which != "base" and not getattr(lab.method, "trains", True):
+            with lab.tracker.session(lab.card, lab.artifact.place) as session:
+                lab.train(session)
         found = {artifact.label: self._score(lab, artifact) for artifact in self._artifacts(lab)}
         if self.which == "both":
             show_side_by_side(lab, found[lab.base.label], found[lab.artifact.label])

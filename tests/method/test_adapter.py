@@ -48,6 +48,13 @@ def test_it_scores_as_where_it_was_made_and_is_not_copied(outside, execute, plac
     assert report["adapter_bytes"] == sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
+def test_it_is_scored_without_a_run_before(outside, execute, tmp_path):
+    folder, value = outside
+    lab = execute(*line(folder), "task=evaluate", outputs=tmp_path / "outputs")
+    (score,) = [s for s in lab.store.scores([lab.artifact.key]) if s.name == "perplexity"]
+    assert score.value == pytest.approx(value, rel=1e-6)
+
+
 def test_it_is_known_by_content_and_not_by_place(outside, lab, tmp_path):
     folder, _ = outside
     other = shutil.copytree(folder, tmp_path / "elsewhere")
