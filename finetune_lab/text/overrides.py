@@ -49,7 +49,9 @@ def differences(config: Mapping[str, Any], defaults: Mapping[str, Any], above: s
 
     Raises ConfigError for what no override can say.
     """
-    found = {f"{above}{key}": f"~{_path(above, key)}" for key in defaults if key not in config}
+    # Hydra cannot delete a null, and a knob that came later is null where it changes nothing
+    gone = [key for key, value in defaults.items() if key not in config and value is not None]
+    found = {f"{above}{key}": f"~{_path(above, key)}" for key in gone}
     for key, value in config.items():
         path = _path(above, key)
         if key not in defaults:

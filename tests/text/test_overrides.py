@@ -80,3 +80,8 @@ def test_a_line_is_broken_at_its_words_and_reads_back():
 
 def test_leaves_go_by_dotted_paths():
     assert dict(leaves({"a": {"b": {"c": 1}, "d": {}}, "e": [1]})) == {"a.b.c": 1, "a.d": {}, "e": [1]}
+
+
+def test_a_null_that_a_config_lacks_is_left_alone():
+    """Hydra refuses to delete it: `~data.split.stratify` of a null says that there is no such key."""
+    assert differences({"a": 1}, {"a": 1, "later": None}) == {}
