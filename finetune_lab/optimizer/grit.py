@@ -1,22 +1,50 @@
 """GRIT: Adam in the eigenbases of the Fisher information of LoRA layers (docs/grit.md)."""
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SkipValidation
 
 from finetune_lab.plugin import plugin
 
 
 @plugin
+class Retain:
+    """Generic rows whose curvature damps: `num_rows` training rows of `data`, `weight` 1 as much as the task's own."""
+
+    data: SkipValidation[Any]
+    weight: PositiveFloat
+    num_rows: PositiveInt
+    batch_size: PositiveInt
+    max_length: PositiveInt
+
+    def batches(self, chat: Any, folder: Path) -> list[dict[str, Any]]:
+        """The rows as a model takes them; prepared below `folder`."""
+        from finetune_lab.preparing.pipeline import read_split
+        from finetune_lab.training.proof import encode
+        from finetune_lab.training.rows import collate
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data.prepare(folder)
+        samples = read_split(folder, "train")
+        rows = sorted(
+            encode(chat, samples, max_length=self.max_length).tokens[: self.num_rows], key=lambda r: len(r.ids)
+        )
+        return [collate(rows[start : start + self.batch_size]) for start in range(0, len(rows), self.batch_size)]
+
+
+@plugin
 class Grit:
     """`sides`: whose curvature is used; `wide_rank` directions of each wide side; steps between measurements and
-    turns; `burn_in_tokens` heard before the first turn, until which it is Adam.
+    turns; `burn_in_tokens` heard before the first turn, until which it is Adam. `reproject_every` steps A and B are
+    balanced; `share` or `budget_nats` then let the rank fall. The rest as in training/grit/settings.py.
     """
 
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     betas: tuple[float, float]
     epsilon: float = Field(gt=0)
+    mode: Literal["ekfac", "precondition", "natural", "published"]
     sides: tuple[Literal["rank", "input", "output"], ...]
     wide_rank: PositiveInt
     collect_every: PositiveInt
@@ -27,25 +55,27 @@ class Grit:
     trust: PositiveFloat | None
     outer_rate_ratio: PositiveFloat
     placebo: bool
+    exponent: PositiveFloat
+    relative_damping: NonNegativeFloat
+    damping: PositiveFloat
+    kl_clip: PositiveFloat
+    reproject_every: PositiveInt | None
+    reproject_rank: PositiveInt | None
+    share: float | None = Field(gt=0, le=1)
+    budget_nats: PositiveFloat | None
+    floor: PositiveInt
+    shrink_after: NonNegativeInt
+    retain: Retain | None
 
     def make(self, model: Any) -> Any:
         """The optimizer of the LoRA layers of `model`."""
         from finetune_lab.training.grit import create_grit_optimizer
 
-        return create_grit_optimizer(
-            model,
-            lr=self.learning_rate,
-            betas=self.betas,
-            eps=self.epsilon,
-            weight_decay=self.weight_decay,
-            sides=self.sides,
-            wide_rank=self.wide_rank,
-            collect_every=self.collect_every,
-            refresh_every=self.refresh_every,
-            statistics_decay=self.statistics_decay,
-            burn_in_tokens=self.burn_in_tokens,
-            collect=self.collect,
-            trust=self.trust,
-            outer_rate_ratio=self.outer_rate_ratio,
-            placebo=self.placebo,
-        )
+        own = {name: getattr(self, name) for name in type(self).__dataclass_fields__ if name.islower()}
+        rate, eps, _ = own.pop("learning_rate"), own.pop("epsilon"), own.pop("retain")
+        return create_grit_optimizer(model, rate, eps=eps, **own)
+
+    def begin(self, update: Any, chat: Any, folder: Path) -> None:
+        """What is done once before the training: measure what is to be retained."""
+        if self.retain:
+            update.retain(self.retain.batches(chat, folder / "retain"), self.retain.weight)

@@ -1,5 +1,6 @@
 """Adapters on and off a loaded model."""
 
+from pathlib import Path
 from typing import Any
 
 from finetune_lab.errors import ConfigError
@@ -24,3 +25,21 @@ def attach(module: Any, config: Any) -> Any:
             f"it has: {', '.join(layers)}"
         )
     return get_peft_model(module, config, autocast_adapter_dtype=True)
+
+
+def save(adapter: Any, model: Any, folder: Path) -> None:
+    """Write the adapter of `model` for the base as it was loaded; `adapter` says how where that takes more."""
+    own = getattr(adapter, "save", None)
+    if own is None:
+        model.save_pretrained(str(folder), safe_serialization=True)
+    else:
+        own(model, folder)
+
+
+def detach(adapter: Any, model: Any) -> None:
+    """Take the adapters off again; `adapter` says how where that takes more than leaving them out."""
+    own = getattr(adapter, "detach", None)
+    if own is None:
+        model.unload()
+    else:
+        own(model)

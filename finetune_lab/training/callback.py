@@ -1,5 +1,6 @@
 """What our side of a training hears from the trainer: metrics under our names, whole checkpoints, the time."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,16 @@ _NAMES = {
 class Follow(TrainerCallback):
     """Passes metrics on, and finishes a checkpoint by the note that says it is whole."""
 
-    def __init__(self, *, listen: Listener, segments: Segments, memory: PeakMemory, tokens_at_step: list[int]) -> None:
+    def __init__(
+        self,
+        *,
+        listen: Listener,
+        segments: Segments,
+        memory: PeakMemory,
+        tokens_at_step: list[int],
+        more: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        self._more = more  # what the optimizer has to show beside the trainer's own
         self._listen = listen
         self._segments = segments
         self._memory = memory
@@ -33,6 +43,7 @@ class Follow(TrainerCallback):
         if metrics:
             seconds, _num = self._segments.total()
             metrics |= {"train/seconds": seconds, "train/target_tokens": float(self._tokens[state.global_step])}
+            metrics |= self._more()
             self._listen(state.global_step, metrics)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

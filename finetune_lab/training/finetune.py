@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 from finetune_lab.once import write_atomically
 from finetune_lab.protocols import Job
 from finetune_lab.records import TrainingReport
+from finetune_lab.training.attach import detach, save
 from finetune_lab.training.callback import Follow
 from finetune_lab.training.checkpoints import Segments, last_whole, stopped_at
 from finetune_lab.training.dropout import quicken
@@ -57,9 +59,9 @@ def finetune(
     if job.runtime.resolved_device() == "cpu":
         quicken(model)
     try:
-        return _trained(job, model, objective, optimizer, schedule, encoded)
+        return _trained(job, model, adapter, objective, optimizer, schedule, encoded)
     finally:
-        model.unload()
+        detach(adapter, model)
         engine.module.eval()
 
 
@@ -70,7 +72,13 @@ def _show(encoded: Encoded, folder: Path) -> None:
 
 
 def _trained(
-    job: Job, model: Any, objective: Objective, optimizer: Optimizer, schedule: Schedule, encoded: Encoded
+    job: Job,
+    model: Any,
+    adapter: Adapter,
+    objective: Objective,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    encoded: Encoded,
 ) -> TrainingReport:
     steps = schedule.num_steps(len(encoded.train))
     lengths = [len(row.ids) for row in encoded.train]
@@ -81,8 +89,10 @@ def _trained(
     to_do = stopped_at(kept, schedule.patience) or steps
     tokens = _running(order, [sum(row.targets) for row in encoded.train], per_step)
     segments, memory = Segments(job.folder), PeakMemory(job.runtime.resolved_device())
-    follow = Follow(listen=job.listen, segments=segments, memory=memory, tokens_at_step=tokens)
     update = optimizer.make(model)
+    getattr(optimizer, "begin", lambda *_: None)(update, job.model().chat, job.folder)
+    own: Callable[[], Mapping[str, float]] = getattr(update, "metrics", dict)  # an optimizer may have some to show
+    follow = Follow(listen=job.listen, segments=segments, memory=memory, tokens_at_step=tokens, more=own)
     decay = get_scheduler(schedule.decay, update, math.ceil(schedule.warmup * steps), steps)
     stop = EarlyStoppingCallback(schedule.patience, schedule.threshold)
     trainer = objective.trainer(
@@ -97,7 +107,9 @@ def _trained(
     if kept:
         log.info("resuming from %s", kept)
     trainer.train(resume_from_checkpoint=str(kept) if kept else None)
-    return _report(job, trainer, segments, memory, tokens, _running(order, lengths, per_step), steps)
+    save(adapter, trainer.model, job.folder / "adapter")
+    getattr(update, "save_curvature", lambda folder: None)(job.folder)
+    return _report(job, trainer, segments, memory, tokens, _running(order, lengths, per_step), steps, dict(own()))
 
 
 def _running(order: list[int], amounts: list[int], per_step: int) -> list[int]:
@@ -146,10 +158,15 @@ def _arguments(job: Job, schedule: Schedule, steps: int) -> TrainingArguments:
 
 
 def _report(
-    job: Job, trainer: Any, segments: Segments, memory: PeakMemory, targets: list[int], inputs: list[int], steps: int
+    job: Job,
+    trainer: Any,
+    segments: Segments,
+    memory: PeakMemory,
+    targets: list[int],
+    inputs: list[int],
+    steps: int,
+    extra: dict[str, float],
 ) -> TrainingReport:
-    adapter = job.folder / "adapter"
-    trainer.model.save_pretrained(str(adapter), safe_serialization=True)
     state = trainer.state
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     best = min((e for e in state.log_history if "eval_loss" in e), key=lambda e: e["eval_loss"], default=None)
@@ -169,8 +186,9 @@ def _report(
         peak_bytes=segments.peak_bytes(),
         num_trainable_parameters=trainable,
         num_parameters=total,
-        adapter_bytes=sum(path.stat().st_size for path in adapter.glob("*.safetensors")),
+        adapter_bytes=sum(path.stat().st_size for path in (job.folder / "adapter").glob("*.safetensors")),
         stopped="early" if state.global_step < steps else "steps",
+        extra=extra,
     )
 
 

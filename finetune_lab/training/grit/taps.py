@@ -49,14 +49,21 @@ class _Outer(torch.autograd.Function):
 class Taps:
     """Hooks on `layers` that call `hear_inner(number, x, h, e)` and `hear_outer(number, g)` while `open` says so.
 
-    `token_scale` of the latest forward pass is the number of target tokens of the whole step: e times it is in nats
-    per token, whatever the batch and the accumulation. Without labels in the call it is 1.
+    `scale` brings e of the running backward pass to nats per token: the number of target tokens that the model's loss
+    was divided by, over what that loss was multiplied by afterwards (shares of an accumulation, a loss scale, the
+    number of processes), which is the gradient that arrives at it. Without labels in the call, or with a loss that
+    is made outside the model, it is 1 and the unit is whatever that loss has.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[LoraLayer], hear_inner: Hear, hear_outer: Hear) -> None:
         self.open: Callable[[int], bool] = lambda number: False
-        self.token_scale = 1.0
-        self._handles = [model.register_forward_pre_hook(self._count, with_kwargs=True)]
+        self.targets = 1.0  # scored tokens of the latest forward pass
+        self.scale: float | Tensor = 1.0
+        self._divisor = 1.0
+        self._handles = [
+            model.register_forward_pre_hook(self._count, with_kwargs=True),
+            model.register_forward_hook(self._watch_loss),
+        ]
         for number, layer in enumerate(layers):
             self._handles.append(layer.inner.register_forward_hook(self._inner_hook(number, hear_inner)))
             self._handles.append(layer.outer.register_forward_hook(self._outer_hook(number, hear_outer)))
@@ -67,13 +74,22 @@ class Taps:
             handle.remove()
 
     def _count(self, _model: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
-        if not torch.is_grad_enabled():
+        if not (torch.is_grad_enabled() and self.open(-1)):
             return
         given, labels = kwargs.get("num_items_in_batch"), kwargs.get("labels")
-        if given is not None:
-            self.token_scale = float(given)
-        elif labels is not None:
-            self.token_scale = float((labels[:, 1:] != -100).sum())
+        self.targets = 1.0 if labels is None else float((labels[:, 1:] != -100).sum().clamp_min(1))
+        self._divisor = self.targets if given is None else float(given)
+        self.scale = self._divisor
+
+    def _watch_loss(self, _model: nn.Module, _args: Any, output: Any) -> None:
+        loss = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+        if isinstance(loss, Tensor) and loss.requires_grad and self.open(-1):
+            divisor = self._divisor
+
+            def heard(gradient: Tensor) -> None:
+                self.scale = divisor / gradient.detach().abs().float().clamp_min(1e-30)
+
+            loss.register_hook(heard)
 
     def _inner_hook(self, number: int, hear: Hear) -> Callable[..., Tensor | None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:

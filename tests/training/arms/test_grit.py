@@ -1,0 +1,47 @@
+"""The arms as command lines: GRIT in the lab, what it shows and leaves, and the source's own knobs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from finetune_lab.lab import Lab
+from finetune_lab.training.grit.settings import GritSettings
+
+FEW = ["method.max_steps=4", "method.evaluate_every=2", "method.optimizer.learning_rate=5e-3"]
+
+
+def test_it_trains_shows_and_leaves_its_curvature(train: Callable[..., Any]) -> None:
+    done = train("method=grit", *FEW, "method.optimizer.burn_in_tokens=100", "method.optimizer.refresh_every=2")
+    losses = done.curve("train/loss")
+    assert losses[-1] < losses[0]
+    ranks = {name for _, metrics in done.heard for name in metrics if name.startswith("grit/effective_rank/")}
+    assert len(ranks) == 21
+    assert done.report.extra["grit/parameters_stored"] == done.report.num_trainable_parameters
+    assert (done.folder / "curvature.safetensors").exists()
+    assert len(json.loads((done.folder / "curvature.json").read_text())) == 21
+
+
+def test_the_class_and_the_library_know_the_same_settings(lab: Callable[..., Lab]) -> None:
+    optimizer = lab("method=grit").method.optimizer
+    ours = {name for name in type(optimizer).__dataclass_fields__ if name.islower()}
+    theirs = set(GritSettings.__dataclass_fields__)
+    assert ours - theirs <= {"learning_rate", "epsilon", "retain"}
+    assert theirs - ours == {"eps"}
+    for name in ours & theirs:
+        told, own = getattr(optimizer, name), GritSettings.__dataclass_fields__[name].default
+        assert told == own or name == "weight_decay", name
+
+
+def test_the_source_as_it_was_trains_too(train: Callable[..., Any]) -> None:
+    settings = ["damping=1e-2", "mode=published", "reproject_every=2", "reproject_rank=4", "collect_every=1"]
+    given = [f"method.optimizer.{setting}" for setting in [*settings, "refresh_every=1", "burn_in_tokens=0"]]
+    done = train("method=grit", *FEW, *given)
+    assert all(loss == loss for loss in done.curve("train/loss"))
+
+
+def test_the_source_has_its_own_knobs(lab: Callable[..., Lab]) -> None:
+    method = lab("experiment=grit_source").method
+    optimizer = method.optimizer
+    assert (optimizer.damping, optimizer.collect_every, optimizer.statistics_decay) == (1e-2, 20, 0.95)
+    assert (optimizer.reproject_rank, optimizer.reproject_every, optimizer.learning_rate) == (4, 40, 2e-5)
+    assert (method.batch_size, method.objective.max_length) == (1, 1024)
