@@ -62,10 +62,10 @@ class Metric:
     def evaluate(self, subject: Subject) -> Evaluation:
         """Compute the metric over answers and references; a row without a reference is unscored."""
         self.check()
+        compute = self._compute()  # before an hour of answering
         answers = subject.answers(self.decoding)
         texts = [(answer.text, row.reference) for row, answer in zip(subject.rows, answers, strict=True)]
         pairs = [self._pair(text, due) for text, due in texts]
-        compute = self._compute()
         columns, values = self._by_row(pairs, compute) if self.level == "row" else self._whole(pairs, compute)
         kind: Literal["mean", "jackknife"] = "mean" if self.level == "row" else "jackknife"
         return Evaluation(
@@ -111,7 +111,10 @@ class Metric:
         import evaluate
 
         place = str(self._folder().resolve()) if self._is_own() else self.module
-        metric = evaluate.load(place, self.config_name)
+        try:
+            metric = evaluate.load(place, self.config_name)
+        except ImportError as error:
+            raise WorldError(f"eval.metric.module: {self.module} needs a package that is not here: {error}") from None
 
         def compute(pairs: Sequence[tuple[Value, Value]]) -> dict[str, float]:
             due = [[reference] if self.references == "list" else reference for _, reference in pairs]

@@ -83,6 +83,18 @@ def test_a_folder_without_code_is_told(lab, tmp_path):
         made.evaluators["metric"].check()
 
 
+def test_a_package_that_it_needs_is_told_before_anything_is_answered(metric, row, tmp_path):
+    class Unasked:
+        def __getattr__(self, name):
+            raise AssertionError(name)
+
+    evaluator = metric()
+    code = tmp_path / "near" / "near.py"
+    code.write_text("import no_such_package_anywhere\n" + code.read_text())
+    with pytest.raises(WorldError, match=r"eval\.metric\.module.*no_such_package_anywhere"):
+        evaluator.evaluate(Unasked())
+
+
 def test_its_identity_is_the_code_and_not_its_place(metric, tmp_path):
     one = metric(name="near").identity()
     (tmp_path / "deeper").mkdir()
