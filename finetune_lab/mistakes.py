@@ -70,6 +70,8 @@ def _composition(error: Any, names: Names) -> str:
 
 def _nested_group(found: re.Match[str], _names: Names) -> str:
     group, place = found.group(1), found.group(2)
+    if "@" in group:  # a place that has nothing by default
+        return f"nothing is chosen at {group!r} so far; to add it write +{group}=…"
     return f"{group!r} is chosen inside another part; write {place}=… in place of {group}=…"
 
 

@@ -93,6 +93,10 @@ MISTAKES = {
     "a value that was not given": (["outputs=???"], ["outputs: needs a value", "outputs=…"]),
     "a group inside another": (["optimizer=adamw"], ["optimizer@method.optimizer=…"]),
     "a name where a part stands": (["method.optimizer=adamw"], ["write optimizer@method.optimizer=adamw"]),
+    "a part where nothing stands": (
+        ["eval=[text]", "data@eval.text.rows.data=suite"],
+        ["write +data@eval.text.rows.data="],
+    ),
     "a number for a group": (["method=5"], ["by the name of one of its files"]),
     "a config that is not there": (["--config-name=nothing"], ["no config 'nothing'"]),
 }
