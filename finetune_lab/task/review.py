@@ -75,7 +75,8 @@ class Review:
         console.print(
             f"decisions: {one_line(str(self.decisions), 200)} (keep it under version control)", soft_wrap=True
         )
-        log.info("next:     data=reviewed data/%s@data.of=… data.decisions=%s", lab.names.data, self.decisions)
+        name, file = lab.names.data, self.decisions
+        log.info("next:     data=reviewed data@data.of=%s (its options as data.of.…) data.decisions=%s", name, file)
 
 
 def agreement_lines(queue: ReviewQueue) -> list[str]:

@@ -122,6 +122,13 @@ def test_reviewed_rows_are_a_source_of_their_own(review: Any, lab: Any, rows: li
     assert len(lab(*line, "data.unreviewed=keep").split("train")) == 5
 
 
+def test_any_source_can_be_reviewed(lab: Any, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").touch()
+    made = lab("data=reviewed", "data@data.of=pocketguide", f"data.decisions={tmp_path / 'd.jsonl'}", ALL_TRAIN)
+    assert type(made.data.of).__name__ == "Pocketguide"
+    made.data.check()
+
+
 def test_reviewers_who_differ(review: Any, lab: Any, rows: list[str], tmp_path: Path) -> None:
     for reviewer, typed in (("ada", "k\n"), ("bob", "d\n")):
         review(typed, "task.twice=1", "task.max_rows=1", reviewer=reviewer)
