@@ -73,6 +73,21 @@ def test_nll_is_the_plain_computation_in_any_batch(rows: int, tokens: int) -> No
         assert one.sum_nats == pytest.approx(other.sum_nats, rel=2e-6, abs=1e-5)
 
 
+def test_scores_do_not_depend_on_the_threads() -> None:
+    before, found = torch.get_num_threads(), []
+    engine = small_engine(small_module(), rows=4)
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(engine.nll(some_rows()))
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert (one.sample, one.num_tokens) == (other.sample, other.num_tokens)
+            assert one.sum_nats == pytest.approx(other.sum_nats, rel=2e-6, abs=1e-5)
+
+
 def test_rows_without_a_target_score_nothing() -> None:
     engine = small_engine(small_module(), rows=8)
     silent = Tokens(sample="silent", ids=(3, 4, 5), targets=(True, False, False))  # a first token has no prediction
