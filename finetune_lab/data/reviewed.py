@@ -1,7 +1,7 @@
 """Rows that people have reviewed: a source of its own, made of another one and a file of decisions."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,8 +64,9 @@ class Reviewed:
         inner.mkdir(exist_ok=True)
         about = self.of.prepare(inner)
         decisions = read_decisions(self.decisions)
-        converted = self._converted([row for name in SPLITS for row in read_split(inner, name)], decisions)
-        return write_splits(folder, converted, self.split, {"of": about, **self._told(decisions)}, self.filters)
+        rows = [row for name in SPLITS for row in read_split(inner, name)]
+        source = {"of": about, **_told(decisions, {row.id for row in rows})}
+        return write_splits(folder, self._converted(rows, decisions), self.split, source, self.filters)
 
     def _converted(self, rows: Sequence[Sample], decisions: Sequence[Decision]) -> Converted:
         said, done = latest(decisions), Converted()
@@ -92,12 +93,16 @@ class Reviewed:
                 done.add(changed, row)
         return done
 
-    def _told(self, decisions: Sequence[Decision]) -> dict[str, Any]:
-        pairs = [
-            {"reviewers": one.reviewers, "rows": one.num_rows, "agree": one.share, "kappa": _known(one.kappa.value)}
-            for one in agreements(decisions)
-        ]
-        return {"decisions": dict(Counter(one.decision for one in decisions)), "agreement": pairs}
+
+def _told(decisions: Sequence[Decision], rows: Collection[str]) -> dict[str, Any]:
+    """For the note: decisions by kind, those about rows of something else, and how far the reviewers agree."""
+    own = [one for one in decisions if one.row in rows]
+    pairs = [
+        {"reviewers": one.reviewers, "rows": one.num_rows, "agree": one.share, "kappa": _known(one.kappa.value)}
+        for one in agreements(own)
+    ]
+    kinds = dict(Counter(one.decision for one in own))
+    return {"decisions": kinds, "decisions_about_other_rows": len(decisions) - len(own), "agreement": pairs}
 
 
 def _known(value: float) -> float | None:

@@ -9,6 +9,7 @@ from finetune_lab.maths.families import Families, Kept, Similarity, keep_first
 from finetune_lab.records import Candidate, Verdict
 
 Action = Literal["drop", "keep_together"]
+_STAYS = Verdict()  # one for all: of a million rows most stay
 
 
 def verdicts(
@@ -33,7 +34,7 @@ def verdicts(
 def _verdict(number: int, rows: Sequence[Candidate], kept: Kept, reason: str | None, measure: str) -> Verdict:
     keeper = int(kept.keeper[number])
     if keeper == number:
-        return Verdict()
+        return _STAYS
     like = rows[keeper]
     if reason is None:
         return Verdict(like=like.sample.id)

@@ -207,24 +207,38 @@ def _joined(pairs: list[Pairs]) -> Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class Nearest:
-    """For every text the most similar one of another collection, -1 where none came near enough, and how near."""
+    """For every text a similar one of another collection, -1 where none is near enough, and how similar."""
 
     rows: Rows
     similarity: NDArray[np.float64]
 
 
 def nearest_across(known: Shingles, asked: Shingles, *, threshold: float, banding: Banding, seed: int) -> Nearest:
-    """For every text of `asked` the most similar one of `known`, if it is `threshold` or more."""
+    """For every text of `asked` one of `known` whose similarity is `threshold` or more.
+
+    It is the same text where there is one, else the most similar of those that the first band met. Texts that stand
+    many times are compared once.
+    """
     rows, similarity = np.full(len(asked), -1), np.zeros(len(asked))
+    (known_first, _), (first, filled) = _identical(known), _identical(asked)
+    there, open_rows = _marked(known_first, len(known)), _marked(first, len(asked))
     both = zip(band_keys(known, banding, seed=seed), band_keys(asked, banding, seed=seed), strict=True)
     for known_keys, asked_keys in both:
-        for ones, others in _meeting(known_keys, asked_keys, known.counts > 0, asked.counts > 0):
+        for ones, others in _meeting(known_keys, asked_keys, there, open_rows):
             found = jaccard(known, asked, (ones, others))
             order = np.argsort(found, kind="stable")  # the best is written last
             order = order[found[order] > similarity[others[order]]]
             similarity[others[order]], rows[others[order]] = found[order], ones[order]
+        open_rows &= similarity < threshold - 1e-12
+    rows[filled], similarity[filled] = rows[first], similarity[first]
     near = similarity >= threshold - 1e-12
     return Nearest(rows=np.where(near, rows, -1), similarity=np.where(near, similarity, 0.0))
+
+
+def _marked(rows: Rows, num: int) -> NDArray[np.bool_]:
+    found = np.zeros(num, dtype=bool)
+    found[rows] = True
+    return found
 
 
 def _meeting(known: Hashes, asked: Hashes, there: NDArray[np.bool_], here: NDArray[np.bool_]) -> Iterator[Pairs]:

@@ -20,10 +20,10 @@ def script() -> Any:
 
 
 def test_no_broken_file_gives_a_traceback_or_loses_a_row(script: ModuleType) -> None:
-    verdicts, failures = script.check(range(150), seed=1)
+    verdicts, failures = script.check(range(100), seed=1)
     assert failures == []
-    assert verdicts["told"] > 30
-    assert verdicts["prepared"] > 30
+    assert verdicts["told"] > 20
+    assert verdicts["prepared"] > 20
 
 
 def test_every_break_is_drawn(script: ModuleType) -> None:

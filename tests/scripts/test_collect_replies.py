@@ -214,16 +214,41 @@ def line(service: Service, what: str, out: Path, *options: str, kind: str = "x")
 ENVIRONMENT = {**os.environ, "X_BEARER_TOKEN": KEY, "APIFY_TOKEN": KEY}
 
 
-@pytest.fixture
-def run(service: Service, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the script's line to its end."""
+@pytest.fixture(scope="module")
+def main() -> Iterator[Any]:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import collect_replies
 
-    def go(what: str, *options: str, kind: str = "x", out: str = "r.jsonl") -> subprocess.CompletedProcess[str]:
-        argv = line(service, what, tmp_path / out, *options, kind=kind)
-        done = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        assert KEY not in done.stdout + done.stderr
-        return done
+    yield collect_replies.main
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a line printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(
+    main: Callable[[list[str]], int],
+    service: Service,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Done]:
+    """Run the script's line to its end, in this process; an exception would fail the test."""
+    for name in ("X_BEARER_TOKEN", "APIFY_TOKEN"):
+        monkeypatch.setenv(name, KEY)
+
+    def go(what: str, *options: str, kind: str = "x") -> Done:
+        code = main(line(service, what, tmp_path / "r.jsonl", *options, kind=kind)[2:])
+        shown = capsys.readouterr()
+        assert KEY not in shown.out + shown.err
+        return Done(returncode=code, stdout=shown.out, stderr=shown.err)
 
     return go
 
@@ -315,9 +340,8 @@ def test_what_stays_is_told(run: Any, service: Service, trouble: list[str], told
     assert told in done.stderr
 
 
-def test_no_key(service: Service, tmp_path: Path) -> None:
-    argv = line(service, "collect", tmp_path / "r", *COLLECT, "--key-from", "NO_SUCH_NAME")
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+def test_no_key(run: Any) -> None:
+    done = run("collect", *COLLECT, "--key-from", "NO_SUCH_NAME")
     assert done.returncode == 2
     assert "NO_SUCH_NAME is not set" in done.stderr
 

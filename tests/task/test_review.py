@@ -116,6 +116,7 @@ def test_reviewed_rows_are_a_source_of_their_own(review: Any, lab: Any, rows: li
     assert [(row.reference, row.facts["label"]) for row in kept] == [("a0", "x"), ("better", "x"), ("a3", "y")]
     assert note["dropped"] == {"dropped in review": 1, "not reviewed": 2}
     assert note["rows_read"] == 6
+    assert (note["decisions"]["keep"], note["decisions_about_other_rows"]) == (1, 0)
     before = lab(*line).data_folder
     review("k\n")
     assert lab(*line).data_folder != before  # another decision is other data

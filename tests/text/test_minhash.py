@@ -108,6 +108,14 @@ def test_the_nearest_of_another_collection():
     assert found.rows[200:].tolist() == [-1, -1]
 
 
+def test_many_of_the_same_on_both_sides_are_compared_once():
+    """20,000 times 20,000 of the same are no 4·10⁸ comparisons."""
+    sets = shingles(["one two three four"] * 20_000 + ["", "five six seven eight"], unit="word", size=3)
+    found = nearest_across(sets, sets, threshold=0.8, banding=BANDING, seed=0)
+    assert found.rows.tolist() == [0] * 20_000 + [-1, 20_001]
+    assert found.similarity.tolist() == [1.0] * 20_000 + [0.0, 1.0]
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.95])
 def test_tuning_keeps_its_promise(threshold):
     banding = tuned(threshold, recall=0.98, num_permutations=128)
