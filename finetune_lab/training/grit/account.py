@@ -42,7 +42,8 @@ class Account:
     def metrics(self) -> dict[str, float]:
         """Effective rank of every layer; condition numbers, norm ratio, seconds and parameters of all of them.
 
-        Under `grit/…`. Effective rank is of σ², the curvature of both sides together, and is left out where nothing
+        Under `grit/…`; `grit/spectrum/01` and on are the shares of Σσ², largest first, as modules have them on average.
+        Effective rank is of σ², the curvature of both sides together, and is left out where nothing
         is known yet.
         """
         found: dict[str, float] = {"grit/seconds": self.seconds}
@@ -52,23 +53,20 @@ class Account:
         rows = [row for row in self.table() if row["effective_rank"] is not None]
         for row in rows:
             found[f"grit/effective_rank/{row['layer']}"] = row["effective_rank"]
+        for place, share in enumerate(_mean_spectrum(rows), start=1):
+            found[f"grit/spectrum/{place:02}"] = share
         for name in ("condition_h", "condition_e"):
             values = sorted(row[name] for row in rows)
             if values:
                 found |= {f"grit/{name}_median": values[len(values) // 2], f"grit/{name}_largest": values[-1]}
-        stored = sum(_parameters(layer) for layer in self._layers)
-        found |= {"grit/parameters_at_start": float(self._start), "grit/parameters_stored": float(stored)}
+        held = float(sum(_parameters(layer) for layer in self._layers))
+        found |= {"grit/parameters_at_start": float(self._start), "grit/parameters_allocated": held}
+        found["grit/parameters_stored"] = held  # what is in memory is what is saved: a cut leaves nothing behind
         known = {row["layer"]: row["effective_rank"] for row in rows}
         found["grit/parameters_effective"] = sum(
             _parameters(layer) * known.get(layer.name, layer.rank) / layer.rank for layer in self._layers
         )
-        found["grit/parameters_allocated"] = float(stored + self._optimizer_numbers())
         return found
-
-    def _optimizer_numbers(self) -> int:
-        """Numbers in memory beside the weights: their gradients."""
-        parts = [part for layer in self._layers for part in (layer.inner.weight, layer.outer.weight)]
-        return sum(part.grad.numel() for part in parts if part.grad is not None)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for every layer: rank, eigenvalues of both factors, σ, effective rank, condition numbers."""
@@ -123,6 +121,17 @@ def _row(found: dict[str, Tensor] | None) -> dict[str, Any]:
         "effective_rank": float(effective_rank(found["sigma"].square()[None])[0]),
         **conditions,
     }
+
+
+def _mean_spectrum(rows: Sequence[dict[str, Any]]) -> list[float]:
+    """Shares of σ² by place, averaged over the layers; a layer of lower rank has zeros behind it."""
+    longest = max((len(row["sigma"]) for row in rows), default=0)
+    found = [0.0] * longest
+    for row in rows:
+        total = sum(value**2 for value in row["sigma"]) or 1.0
+        for place, value in enumerate(row["sigma"]):
+            found[place] += value**2 / total / len(rows)
+    return found
 
 
 def _parameters(layer: LoraLayer) -> int:

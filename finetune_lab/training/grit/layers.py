@@ -80,8 +80,14 @@ def refuse_sharded(layers: Sequence[LoraLayer]) -> None:
             if part.dim() != 2 or part.numel() == 0 or hasattr(part, "ds_id") or hasattr(part, "placements"):
                 raise UnsupportedModelError(
                     f"{layer.name}: its adapter is sharded over processes (FSDP, ZeRO-3, tensor parallelism), and "
-                    "rank-space curvature needs whole matrices; use data parallelism or ZeRO-2"
+                    "rank-space curvature needs whole matrices; use data parallelism"
                 )
+    devices = sorted({str(layer.inner.weight.device) for layer in layers})
+    if len(devices) > 1:
+        raise UnsupportedModelError(
+            f"adapters on {', '.join(devices)}: matrices of one shape are updated together, on one device; "
+            "use one device for each process"
+        )
 
 
 def _layer(name: str, module: Any, configs: Any) -> LoraLayer | None:

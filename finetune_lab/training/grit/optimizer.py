@@ -137,7 +137,13 @@ class Grit(torch.optim.Optimizer):
             return
         self._starting = False
         refuse_sharded(self._layers)
-        processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        if self.param_groups[0]["params"][0] is not self._lead:
+            raise UnsupportedModelError(
+                "something has put parameters of its own in place of the adapter's (DeepSpeed ZeRO does): "
+                "gradients would not be seen; use data parallelism"
+            )
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        processes = torch.distributed.get_world_size() if together else 1
         if self._settings.shrinks and processes > 1:
             raise UnsupportedModelError(
                 f"a falling rank on {processes} processes: DistributedDataParallel's buckets keep the size of the "

@@ -30,6 +30,9 @@ def test_metrics_are_plain_numbers(small: Any) -> None:
     assert all(1 <= value <= 4 for value in ranks.values())
     assert found["grit/parameters_effective"] <= found["grit/parameters_stored"]
     assert found["grit/seconds"] > 0
+    spectrum = [found[f"grit/spectrum/{place:02}"] for place in (1, 2, 3, 4)]
+    assert spectrum == sorted(spectrum, reverse=True)
+    assert sum(spectrum) == pytest.approx(1)
     assert found["grit/condition_e_largest"] >= found["grit/condition_e_median"] >= 1
     assert found["grit/natural_over_plain_norm"] > 0
 

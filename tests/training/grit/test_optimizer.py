@@ -99,6 +99,13 @@ def test_what_it_is_not_right_on_is_refused(small: Any) -> None:
         create_grit_optimizer(sharded, 1e-3)
 
 
+def test_parameters_put_in_place_of_the_adapters_are_refused(small: Any) -> None:
+    optimizer = create_grit_optimizer(small.make_model(), 1e-3)
+    optimizer.param_groups[0]["params"] = [torch.nn.Parameter(torch.zeros(8))]  # as DeepSpeed's flat partitions
+    with pytest.raises(UnsupportedModelError, match="in place of the adapter's"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
