@@ -87,12 +87,20 @@ class Run:
         log.info("store     %s", lab.outputs / "lab.sqlite")
         log.info("next      python -m finetune_lab task=compare group=%s", lab.group)
 
+    @staticmethod
+    def _estimate(lab: Lab) -> None:
+        """What judge models would be asked at the most, and what that would cost, by the evaluators that ask them."""
+        for name, evaluator in lab.evaluators.items():
+            for one in getattr(evaluator, "estimate", lambda *_: ())(lab.rows(evaluator), lab.runtime.judges):
+                log.info("would ask %-28s %s", f"eval {name}", one.line())
+
     def _plan(self, lab: Lab) -> None:
         """Say what would be kept and what made, without making it."""
         folders = dict.fromkeys([lab.data_folder, *(lab.data_folder_of(one) for one in lab.evaluators.values())])
         places = [("prepare", folder) for folder in folders]
         if all(read_note(folder) for _, folder in places):
             places += self._places(lab)
+            self._estimate(lab)
         else:
             places.append(("train", lab.artifact.place))
             log.info("the keys of the evaluations are known once the data is prepared (task=prepare)")
