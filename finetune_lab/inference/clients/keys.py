@@ -27,12 +27,15 @@ def check_endpoint(where: str, endpoint: str) -> None:
 
 
 def key_of(name: str | None) -> str | None:
-    """The key that the variable holds; None where none is named. Raises WorldError where it is not set."""
+    """The key that the variable holds; None where none is named. Raises WorldError where it is not set, or no key."""
     if name is None:
         return None
     key = os.environ.get(name, "").strip()
     if not key:
         raise WorldError(f"the environment variable {name} is not set; it should hold the judge's API key")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        # such a header would be refused further down, in a message that shows it
+        raise WorldError(f"the environment variable {name} holds characters that no API key has; it is not shown here")
     return key
 
 

@@ -41,7 +41,11 @@ class VendorTransport:
             reply = self._read(json.loads(content))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise Trouble("malformed", self._told(f"not a completion: {_start(content)!r}")) from None
-        return Reply(**{**vars(reply), "text": without(reply.text, self._secret)})
+        said = "".join(token.text for token in reply.tokens)
+        clean = {"text": without(reply.text, self._secret), "tokens": reply.tokens}
+        if self._secret and self._secret in said:  # in pieces it could not be blacked out
+            clean["tokens"] = ()
+        return Reply(**{**vars(reply), **clean})
 
     def _of_status(self, error: Any) -> Trouble:
         status, text = int(error.status_code), str(error.message)

@@ -32,7 +32,8 @@ def filled(kind: str, wording: str, texts: Mapping[str, str]) -> tuple[Message, 
     """
     template = _path(kind, wording).read_text(encoding="utf-8").strip()
     known = {**texts, "tag": _tag(list(texts.values()))}
-    return ({"role": "user", "content": _FIELD.sub(lambda match: known[match[1]], template)},)
+    content = _FIELD.sub(lambda match: known[match[1]], template)
+    return ({"role": "user", "content": content.encode("utf-8", "replace").decode("utf-8")},)  # no half surrogates
 
 
 def conversation_text(sample: Sample) -> str:

@@ -51,6 +51,7 @@ def test_a_text_that_holds_the_marks_of_another_question_gets_other_marks():
 def test_the_same_texts_make_the_same_question_and_half_surrogates_are_no_trouble():
     one, same = (filled("refusal", "panel", texts("refusal", answer="a \ud800")) for _ in range(2))
     assert one == same
+    assert "a ?" in one[0]["content"]
 
 
 def test_a_wording_that_there_is_not_is_named():
