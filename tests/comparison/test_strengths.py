@@ -1,11 +1,15 @@
 """Bradley–Terry over the contrasts of a group: arms that never met are ranked by whom they both met."""
 
+from io import StringIO
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from finetune_lab.comparison.contenders import Contender
+from finetune_lab.comparison.printing import sections
+from finetune_lab.comparison.report import Report, write
 from finetune_lab.comparison.strengths import strengths
 
 
@@ -71,3 +75,22 @@ def test_unscored_pairs_and_an_arm_s_own_seeds_do_not_count():
     found = {("r1", "b"): [*half, float("nan"), None], ("r2", "b"): half, ("r3", "r1"): wins(1.0)}
     counted = strengths(Store(found), [BASE, *arms], confidence=0.95)
     assert {one.label: one.num_pairs for one in counted} == {"base": 40, "one": 20, "two": 20}
+
+
+def test_they_stand_in_the_printed_report_and_in_its_files(tmp_path):
+    arms = [contender("one", "r1"), contender("two", "r2")]
+    found = strengths(Store({("r1", "b"): wins(0.75), ("r2", "b"): wins(0.6)}), [BASE, *arms], confidence=0.95)
+    report = Report(group="study", strengths=tuple(found))
+    console = Console(width=80, file=StringIO(), highlight=False)
+    for section in sections(report):
+        console.print(section, markup=False)
+    lines = console.file.getvalue().splitlines()
+    assert "Bradley–Terry strengths" in lines[0]
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.strip() and line.split()[0] in ("one", "two", "base")] == [
+        "one",
+        "two",
+        "base",
+    ]
+    write(report, "{}", tmp_path)
+    assert (tmp_path / "strengths.csv").read_text().splitlines()[1].startswith("judge_pairwise,one,")
