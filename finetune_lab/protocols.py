@@ -171,6 +171,9 @@ class Session(Protocol):
     def page(self, title: str, lines: Sequence[str]) -> None:
         """Text for people beside the figures, under a title of its own where the tracker has such a thing."""
 
+    def files(self, name: str, kind: str, paths: Sequence[Path]) -> None:
+        """Keep files under a name, in versions where the tracker has such a thing."""
+
 
 class Tracker(Protocol):
     def check(self) -> None: ...

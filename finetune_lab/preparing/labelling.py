@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from finetune_lab.errors import DataError
 from finetune_lab.plugin import plugin
+from finetune_lab.preparing.converted import Converted
 from finetune_lab.preparing.filtering import Filters
-from finetune_lab.preparing.pipeline import Converted, write_splits
+from finetune_lab.preparing.pipeline import read_split, write_splits
 from finetune_lab.preparing.reading import Row
-from finetune_lab.preparing.splitting import Split
+from finetune_lab.preparing.splitting import SPLITS, Split
 from finetune_lab.preparing.tables import read_table
 from finetune_lab.records import Sample
 from finetune_lab.text.safety_words import guess
@@ -139,24 +140,28 @@ def write_labelled(
     folder: Path, done: Labelling, split: Split, source: dict[str, Any], filters: Filters | None = None
 ) -> dict[str, Any]:
     """Write the splits and, where labels were guessed, to_label.csv for a person; return the note."""
-    samples = done.converted.samples
-    sides: dict[str, set[str]] = {}
-    for sample in samples:
-        sides.setdefault(same_words(sample.prompt[0]["content"]), set()).add(str(sample.facts["label"]))
-    about = {
-        "labels": dict(Counter(str(sample.facts["label"]) for sample in samples)),
-        "label_sources": dict(Counter(str(sample.facts["label_source"]) for sample in samples)),
-        "prompts_with_both_labels": sum(len(found) > 1 for found in sides.values()),
-    }
+    note = write_splits(folder, done.converted, split, source, filters)
     if done.guessed:
         _write_to_label(folder / TO_LABEL, done.guessed)
         log.warning(
             "labels   %d of %d were guessed from words: fill the column label in a copy of %s, name it as corrections",
             len(done.guessed),
-            len(samples),
+            len(done.converted.samples),
             folder / TO_LABEL,
         )
-    return write_splits(folder, done.converted, split, {**source, **about}, filters)
+    return {**note, **_counts([sample for name in SPLITS for sample in read_split(folder, name)])}
+
+
+def _counts(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Labels among the rows that are left, where they come from, and prompts that stand on both sides."""
+    sides: dict[str, set[str]] = {}
+    for sample in samples:
+        sides.setdefault(same_words(sample.prompt[0]["content"]), set()).add(str(sample.facts["label"]))
+    return {
+        "labels": dict(Counter(str(sample.facts["label"]) for sample in samples)),
+        "label_sources": dict(Counter(str(sample.facts["label_source"]) for sample in samples)),
+        "prompts_with_both_labels": sum(len(found) > 1 for found in sides.values()),
+    }
 
 
 def _write_to_label(path: Path, samples: Sequence[Sample]) -> None:

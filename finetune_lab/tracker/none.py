@@ -26,6 +26,9 @@ class _Silence:
     def page(self, title: str, lines: Sequence[str]) -> None:
         pass
 
+    def files(self, name: str, kind: str, paths: Sequence[Path]) -> None:
+        pass
+
 
 @plugin
 class Nothing:

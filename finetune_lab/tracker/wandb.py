@@ -102,6 +102,17 @@ class _Run:
 
         self._guarded(send)
 
+    def files(self, name: str, kind: str, paths: Sequence[Path]) -> None:
+        def send(run: Any) -> None:
+            import wandb
+
+            artifact = wandb.Artifact(name, type=kind)
+            for path in paths:
+                artifact.add_file(str(path))
+            run.log_artifact(artifact)
+
+        self._guarded(send)
+
     def page(self, title: str, lines: Sequence[str]) -> None:
         """The notes of the run; online a saved Report too, where the package wandb-workspaces is installed."""
 

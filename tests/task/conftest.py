@@ -50,6 +50,9 @@ class Recorder:
             def page(self, title, lines):
                 recorder.calls.append(("page", title, list(lines)))
 
+            def files(self, name, kind, paths):
+                recorder.calls.append(("files", name, kind, list(paths)))
+
         return Session()
 
 

@@ -111,6 +111,17 @@ def test_a_comparison_has_charts_and_notes_offline(card, tmp_path, records, capl
     assert "has failed" not in caplog.text
 
 
+def test_files_are_kept_as_an_artifact(card, tmp_path, records, caplog):
+    path = tmp_path / "data_card.md"
+    path.write_text("# Data card")
+    with tracker().session(card, tmp_path) as session:
+        session.files("data-rows", "data_card", [path])
+    (kept,) = [record.artifact for record in records(tmp_path) if record.HasField("artifact")]
+    assert (kept.name, kept.type) == ("data-rows", "data_card")
+    assert [entry.path for entry in kept.manifest.contents] == ["data_card.md"]
+    assert "has failed" not in caplog.text
+
+
 def test_online_a_comparison_is_saved_as_a_report(card, tmp_path, server, monkeypatch):
     pytest.importorskip("wandb_workspaces", reason="W&B Reports need the package wandb-workspaces")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
