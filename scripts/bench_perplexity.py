@@ -78,6 +78,7 @@ def harness(engine: Any, batch: int) -> Callable[[str], float]:
         batch_size=batch,
         max_length=WINDOW,
         prefix_token_id=tokenizer.bos_token_id,
+        add_bos_token=False,  # else a second one is put behind the prefix and scored
     )
 
     def score(text: str) -> float:
