@@ -1,4 +1,4 @@
-"""task=review at the terminal: lines in a pipe, a real terminal, hostile rows, and what data=reviewed takes."""
+"""task=review at the terminal: lines in a pipe, a real terminal, two reviewers, mistakes."""
 
 import json
 import os
@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from finetune_lab.errors import ConfigError, DataError, WorldError
+from finetune_lab.errors import ConfigError
 from finetune_lab.preparing.decisions import read_decisions
-from finetune_lab.preparing.pipeline import read_split
-from finetune_lab.preparing.review_queue import ReviewQueue
-from finetune_lab.records import Sample
-from finetune_lab.task.review_terminal import converse
 
 ALL_TRAIN = "data.split={train: 1, validation: 0, test: 0, seed: 0}"
 
@@ -71,17 +66,6 @@ def test_two_reviewers_and_their_agreement(review: Any, capsys: pytest.CaptureFi
     assert "agreement of ada and bob on 6 rows: 83%, κ 0.67" in capsys.readouterr().out
 
 
-def test_a_row_cannot_do_anything_to_the_terminal(tmp_path: Path) -> None:
-    hostile = "\x1b[2J\x1b]0;title\x07 [bold]markup[/] \u202egnp.exe \r hidden [/nothing]"
-    row = Sample.of(messages=[{"role": "user", "content": hostile}], facts={"[red]": hostile})
-    path, shown = tmp_path / "d.jsonl", StringIO()
-    queue = ReviewQueue(rows=[row], decisions=path, reviewer="ada", twice=0, label="label", labels=())
-    converse(queue, StringIO("k\n"), Console(file=shown, width=200, highlight=False, emoji=False))
-    assert not set(shown.getvalue()) & {"\x1b", "\x07", "\r", "\u202e"}
-    assert "[bold]markup[/]" in shown.getvalue()
-    assert "\\x1b[2J" in shown.getvalue()
-
-
 def test_at_a_real_terminal(rows: list[str], tmp_path: Path, root: Path) -> None:
     """A pseudo-terminal, as a person has it: prompts are seen, letters answer them, Ctrl-C keeps what was said."""
     pexpect = pytest.importorskip("pexpect", reason="pip install .[dev]")
@@ -105,47 +89,8 @@ def test_at_a_real_terminal(rows: list[str], tmp_path: Path, root: Path) -> None
     assert "Traceback" not in child.before
 
 
-def test_reviewed_rows_are_a_source_of_their_own(review: Any, lab: Any, rows: list[str], tmp_path: Path) -> None:
-    review("k\nd\ne\nbetter\n.\nr\ny\nq\n")
-    inner = [line.replace("data.", "data.of.", 1) if line.startswith("data.") else line for line in rows[1:]]
-    line = ["data=reviewed", *inner, f"data.decisions={tmp_path / 'd.jsonl'}", ALL_TRAIN]
-    made = lab(*line)
-    (tmp_path / "x").mkdir()
-    note = made.data.prepare(tmp_path / "x")
-    kept = read_split(tmp_path / "x", "train")
-    assert [(row.reference, row.facts["label"]) for row in kept] == [("a0", "x"), ("better", "x"), ("a3", "y")]
-    assert note["dropped"] == {"dropped in review": 1, "not reviewed": 2}
-    assert note["rows_read"] == 6
-    assert (note["decisions"]["keep"], note["decisions_about_other_rows"]) == (1, 0)
-    before = lab(*line).data_folder
-    review("k\n")
-    assert lab(*line).data_folder != before  # another decision is other data
-    assert len(lab(*line, "data.unreviewed=keep").split("train")) == 5
-
-
-def test_any_source_can_be_reviewed(lab: Any, tmp_path: Path) -> None:
-    (tmp_path / "d.jsonl").touch()
-    made = lab("data=reviewed", "data@data.of=pocketguide", f"data.decisions={tmp_path / 'd.jsonl'}", ALL_TRAIN)
-    assert type(made.data.of).__name__ == "Pocketguide"
-    made.data.check()
-
-
-def test_reviewers_who_differ(review: Any, lab: Any, rows: list[str], tmp_path: Path) -> None:
-    for reviewer, typed in (("ada", "k\n"), ("bob", "d\n")):
-        review(typed, "task.twice=1", "task.max_rows=1", reviewer=reviewer)
-    inner = [line.replace("data.", "data.of.", 1) if line.startswith("data.") else line for line in rows[1:]]
-    line = ["data=reviewed", *inner, f"data.decisions={tmp_path / 'd.jsonl'}", ALL_TRAIN]
-    with pytest.raises(DataError, match=r"differ \(ada: keep, bob: drop\)"):
-        lab(*line, "data.disagreement=error").split("train")
-    assert len(lab(*line, "data.arbiter=ada").split("train")) == 1
-
-
-def test_mistakes(review: Any, lab: Any, execute: Any, rows: list[str], tmp_path: Path) -> None:
+def test_mistakes(review: Any, execute: Any, rows: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"task\.reviewer: needs a value"):
         execute(*rows, "task=review")
     with pytest.raises(ConfigError, match="test has no rows"):
         review("", "task.split=test")
-    with pytest.raises(WorldError, match="task=review with the same data makes one"):
-        lab(
-            "data=reviewed", f"data.of.path={tmp_path / 'rows.jsonl'}", f"data.decisions={tmp_path / 'no'}"
-        ).data.check()
