@@ -16,6 +16,7 @@ from finetune_lab.comparison.deciding import Decided, decide_all, refused
 from finetune_lab.comparison.declaring import declared, result_times
 from finetune_lab.comparison.knobs import knobs
 from finetune_lab.comparison.outcomes import tallies
+from finetune_lab.comparison.overview import overviews
 from finetune_lab.comparison.printing import sections, tally_line
 from finetune_lab.comparison.publishing import card_of, publish
 from finetune_lab.comparison.questions import Questions
@@ -184,6 +185,8 @@ class Compare:
             console.print(f"and {len(pairs) - MOST_SHOWN} pairs more, in the files")
         for section in sections(report):
             console.print(section, markup=False)
+        for table in overviews(report.differences):
+            console.print(table)
         console.print()
         for line in [*method_lines(report.differences), *(f"left out: {printable(one)}" for one in report.left_out)]:
             console.print(line, markup=False)

@@ -72,7 +72,7 @@ def difference_table(rows: Sequence[Compared]) -> Table:
     table.add_column("verdict", no_wrap=True)
     for row in rows:
         table.add_row(
-            Text(_metric(row)),
+            Text(metric_text(row)),
             number(row.reference),
             number(row.candidate),
             number(row.difference, signed=True),
@@ -122,7 +122,8 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
-def _metric(row: Compared) -> str:
+def metric_text(row: Compared) -> str:
+    """The name of a metric with its direction and unit."""
     arrow = "↑" if row.higher_is_better else "↓"
     return f"{printable(row.name)} {arrow}" + (f" ({printable(row.unit)})" if row.unit else "")
 
