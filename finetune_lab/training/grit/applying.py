@@ -37,6 +37,8 @@ def stacked_gradients(weights: Sequence[Any], sides: Sequence[Side], dtype: torc
     present = [weight.grad is not None for weight in weights]
     if not all(present):
         good = good & torch.tensor(present, device=good.device)[:, None, None]
+    if gradient.is_cpu and bool(good.all()):  # elsewhere asking would wait for the device
+        return gradient, good
     return torch.where(good, gradient, 0.0), good
 
 

@@ -90,21 +90,23 @@ class Ekfac:
         """
         (beta1, beta2), eps = group["betas"], group["eps"]
         first, rank_basis, wide_basis = stack["first"], stack["rank_basis"], stack["wide_basis"]
-        first.copy_(torch.where(good, first.lerp(gradient, 1 - beta1), first))
+        # in place and with a weight of 0 for what is not good: what counts here is how often memory is walked through
+        taken = good.to(gradient.dtype)
+        first.lerp_(gradient, (1 - beta1) * taken)
         turned, moment = rank_basis.mT @ gradient, rank_basis.mT @ first
         inside, moment_inside = turned @ wide_basis, moment @ wide_basis
-        rest, moment_rest = turned - inside @ wide_basis.mT, moment - moment_inside @ wide_basis.mT
+        turned.baddbmm_(inside, wide_basis.mT, alpha=-1)
+        moment.baddbmm_(moment_inside, wide_basis.mT, alpha=-1)
         scale = 1 - beta1**step, math.sqrt(1 - beta2**step)
-        parts = []
-        level = stack["second"].mean((-1, -2), keepdim=True)
-        for name, now, mean in (("second", rest, moment_rest), ("second_wide", inside, moment_inside)):
-            second, generic = stack[name], stack.get(name.replace("second", "generic"))
-            second.copy_(torch.where(good, second.lerp(now.square(), 1 - beta2), second))
-            size = second if generic is None else second + level * generic
-            parts.append((mean / scale[0]) / (size.sqrt() / scale[1] + eps))
-        normal_rest, normal_inside = parts
-        leaked = (normal_rest @ wide_basis) @ wide_basis.mT  # normalising the rest turns some of it into the basis
-        return rank_basis @ (normal_inside @ wide_basis.mT + normal_rest - leaked) * good
+        level = stack["second"].mean((-1, -2), keepdim=True) if "generic" in stack else None
+        for name, now, mean in (("second", turned, moment), ("second_wide", inside, moment_inside)):
+            second = stack[name].lerp_(now.square_(), (1 - beta2) * taken)
+            size = second if level is None else second + level * stack[name.replace("second", "generic")]
+            mean.div_(scale[0]).div_(size.sqrt().div_(scale[1]).add_(eps))
+        # normalising the rest turns some of it into the basis, which is taken out again
+        moment_inside -= moment @ wide_basis
+        moment.baddbmm_(moment_inside, wide_basis.mT)
+        return (rank_basis * taken) @ moment
 
     def scale(self, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor | None:
         """Adam's steps have a size of their own."""

@@ -45,3 +45,11 @@ def test_the_source_has_its_own_knobs(lab: Callable[..., Lab]) -> None:
     assert (optimizer.damping, optimizer.collect_every, optimizer.statistics_decay) == (1e-2, 20, 0.95)
     assert (optimizer.reproject_rank, optimizer.reproject_every, optimizer.learning_rate) == (4, 40, 2e-5)
     assert (method.batch_size, method.objective.max_length) == (1, 1024)
+
+
+def test_retention_is_an_optimizer_of_its_own_name(train: Callable[..., Any]) -> None:
+    small = ["method.optimizer.retain.num_rows=4", "method.optimizer.retain.data.max_rows=40"]
+    done = train("method=grit", "optimizer@method.optimizer=grit_retain", *small, *FEW)
+    losses = done.curve("train/loss")
+    assert losses[-1] < losses[0]
+    assert list((done.folder / "retain").glob("train.jsonl"))
