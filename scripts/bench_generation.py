@@ -37,7 +37,7 @@ def engine_of(case: str, model: str, batch_rows: int) -> Any:
     )
     source, runtime = build(config, "model", "runtime")
     engine = source.load(runtime)
-    engine._ends = lambda: frozenset({NO_TOKEN})
+    engine.ends = lambda: frozenset({NO_TOKEN})
     return engine
 
 

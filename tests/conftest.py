@@ -214,3 +214,23 @@ class FakeLanguageModel:
 def fake_model() -> type[FakeLanguageModel]:
     """The fake at the seam between evaluators and models; make one with the replies that a test needs."""
     return FakeLanguageModel
+
+
+@pytest.fixture(scope="session")
+def drawn_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_engine: Callable[[str], Any]) -> Path:
+    """A PEFT folder for the embedded model that changes what it says, drawn and not trained."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    folder = tmp_path_factory.mktemp("drawn") / "adapter"
+    engine = tiny_engine("none")
+    layers = ["q_proj", "v_proj", "gate_proj", "down_proj"]
+    tuned = get_peft_model(engine.module, LoraConfig(r=4, lora_alpha=8, target_modules=layers, task_type="CAUSAL_LM"))
+    drawn = torch.Generator().manual_seed(7)
+    for name, weight in tuned.named_parameters():
+        if "lora_B" in name:
+            weight.data = 0.4 * torch.randn(weight.shape, generator=drawn)
+    tuned.save_pretrained(folder)
+    tuned.unload()
+    engine.module.requires_grad_(False)
+    return folder

@@ -132,7 +132,7 @@ class Engine:
         room = roomy_cache(self.module, ids.shape[1] + decoding.max_new_tokens)
         options = self._options(list(prompts), decoding) | ({"past_key_values": room} if room else {})
         written = self.module.generate(input_ids=ids, attention_mask=mask, **options)
-        ends = self._ends()
+        ends = self.ends()
         answers = []
         for (name, prompt), row in zip(prompts.items(), written[:, ids.shape[1] :].tolist(), strict=True):
             stop = next((place for place, token in enumerate(row) if token in ends), None)
@@ -155,7 +155,7 @@ class Engine:
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
         return ids, mask
 
-    def _ends(self) -> frozenset[int]:
+    def ends(self) -> frozenset[int]:
         """What ends a text: the template's own end token, the tokenizer's EOS, and what the model's settings name."""
         named = self.module.generation_config.eos_token_id
         listed = named if isinstance(named, list) else [named]
@@ -173,7 +173,7 @@ class Engine:
             use_cache=True,
             repetition_penalty=decoding.repetition_penalty,
             no_repeat_ngram_size=decoding.no_repeat_ngram,
-            eos_token_id=sorted(self._ends()),
+            eos_token_id=sorted(self.ends()),
             pad_token_id=self.chat.tokenizer.pad_token_id,
         )
         sampled = decoding.temperature > 0

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server over the engine: what was asked, who writes, and what goes over the line."""
