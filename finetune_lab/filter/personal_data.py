@@ -56,7 +56,9 @@ class PersonalData:
 
         def telephones(text: str) -> Iterator[bool]:
             for region in self.regions or (None,):
-                yield from (True for _ in phones.PhoneNumberMatcher(text, region))
+                # strict: `350-540` in a sentence about degrees could be dialled somewhere, but nobody groups so
+                found = phones.PhoneNumberMatcher(text, region, leniency=phones.Leniency.STRICT_GROUPING)
+                yield from (True for _ in found)
 
         return {
             "email": lambda text: (True for _ in _EMAIL.finditer(text)),

@@ -25,6 +25,7 @@ KINDS = "data.filters.personal_data.kinds=[email,phone,iban,card,ip,handle]"
         ("card 4111 1111 1111 1112", None),
         ("from 127.0.0.1 and 10.0.0.1", None),
         ("version 1.2.3.4567, 300.1.1.1, at 12:30:45", None),
+        ("roast at 350-540 degrees, 164.871 in all", None),
         ("in 2019 we sold 1500 of 20000, a @ b", None),
         ("it costs 3.50 or 12,000 and takes 45 minutes", None),
     ],

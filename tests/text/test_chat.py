@@ -382,6 +382,24 @@ def test_the_templates_that_have_names(tokenizer: str, template: str, realdata: 
         check_bos(chat, sample(turns))
 
 
+@pytest.mark.realdata
+def test_llama2s_literal_form_fits_its_tokens_and_no_others(realdata: Path) -> None:
+    chat = Chat.of(load(realdata / "models" / "stories260k_hf"), TEMPLATES["llama2_inst"])
+    assert (
+        chat.render(sample(["Pick a lock?", "Ask first."]).messages) == "<s>[INST] Pick a lock? [/INST] Ask first.</s>"
+    )
+    for name in ("one", "many", "json", "the same words"):
+        row = sample(CONVERSATIONS[name])
+        check_row(chat, row)
+        check_bos(chat, row, most=len(row.messages) // 2)
+    with pytest.raises(DataError, match="llama2_inst has no place for a message of the role system"):
+        chat.conversation(sample(CONVERSATIONS["system"]))
+    for name in TOKENIZERS:  # none of them has Llama 2's control tokens
+        other = Chat.of(load(realdata / "tokenizers" / name), TEMPLATES["llama2_inst"])
+        with pytest.raises(DataError, match="which is no control token of this tokenizer"):
+            other.conversation(sample(["q", "a"]))
+
+
 # Other people's files
 
 
@@ -421,16 +439,6 @@ def test_real_files_are_read_whole_and_proved(
         proof = prove(chat, {"train": some}, {"train": encode(chat, some, max_length=100_000)})
         assert proof.num_rows == {"train": len(some)}
         assert 0 < proof.supervised_share["train"] < 1
-
-
-@pytest.mark.realdata
-def test_tool_calls_and_preferences_are_told_and_not_guessed(realdata: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"item 1: turn 4 of 'conversations' has the unknown role 'function_call'; known: "
-    ):
-        convert(read_rows(realdata / "instructions" / "glaive_toolcall_en_demo.json"))
-    with pytest.raises(DataError, match="300 of 300 rows have no answer"):
-        convert(read_rows(realdata / "preferences" / "dpo_en_demo.json"))
 
 
 @pytest.mark.realdata
