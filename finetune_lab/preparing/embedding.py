@@ -1,6 +1,7 @@
 """Texts as vectors whose angle says how alike they are in meaning: by a sentence-embedding model, or without one."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from finetune_lab.errors import WorldError
@@ -26,7 +27,7 @@ def embedder_digest(model: Path) -> str:
     """What the model's folder holds, wherever it stands."""
     check_embedder(model)
     return digest_of_files(
-        [path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt")], model
+        [path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".model")], model
     )
 
 
@@ -39,9 +40,5 @@ def check_embedder(model: Path) -> None:
         )
     if not any(model.rglob("*.safetensors")):
         raise WorldError(f"{model} has no .safetensors weights (pickled weights are not loaded)")
-    try:
-        import sentence_transformers  # noqa: F401
-    except ImportError:
-        raise WorldError(
-            "sentence embeddings need sentence-transformers: pip install 'finetune-lab[embeddings]'"
-        ) from None
+    if find_spec("sentence_transformers") is None:  # to load it takes seconds, and here it is only asked for
+        raise WorldError("sentence embeddings need sentence-transformers: pip install 'finetune-lab[embeddings]'")
