@@ -7,6 +7,8 @@ Speaks OpenAI's chat completions and Anthropic's messages. Tests and benchmarks 
 
 import argparse
 import json
+import select
+import socket
 import threading
 import time
 from collections import Counter
@@ -41,16 +43,11 @@ class JudgeServer:
         trouble: Callable[[str, int], str | None] = lambda _text, _try: None,
         *,
         latency_seconds: float = 0.0,
-        slow_seconds: float = 2.0,
         retry_after_seconds: float = 0.1,
         port: int = 0,
     ) -> None:
         self.answer, self.trouble = answer, trouble
-        self.latency_seconds, self.slow_seconds, self.retry_after_seconds = (
-            latency_seconds,
-            slow_seconds,
-            retry_after_seconds,
-        )
+        self.latency_seconds, self.retry_after_seconds = latency_seconds, retry_after_seconds
         self.asked: Counter[str] = Counter()
         self.delivered: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -104,13 +101,19 @@ class _Handler(BaseHTTPRequestHandler):
             trouble = owner.trouble(text, number)
             owner.times.append((time.monotonic(), trouble))
         time.sleep(owner.latency_seconds)
-        if trouble is None or trouble == "slow":
-            time.sleep(owner.slow_seconds if trouble else 0)
-            self._send(200, self._completion(body, text))
-            with owner.lock:
-                owner.delivered[text] += trouble is None
+        if trouble is not None:
+            self._misbehave(trouble, body, text)
             return
-        self._misbehave(trouble, body, text)
+        whole = self._completion(body, text)
+        if not self._alone(0):
+            self._send(200, whole)
+            with owner.lock:
+                owner.delivered[text] += 1
+
+    def _alone(self, seconds: float) -> bool:
+        """Whether the client hangs up within these seconds."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
     def _misbehave(self, trouble: str, body: dict[str, Any], text: str) -> None:
         owner, whole = self.server.owner, self._completion(body, text)
@@ -133,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif trouble == "reset":
             self.close_connection = True
             self.connection.close()
+        elif trouble == "slow":  # until nobody waits any more
+            self.close_connection = self._alone(60)
         elif trouble == "cut":
             self._send(200, whole[: len(whole) // 2], {}, length=len(whole))
             self.close_connection = True

@@ -11,7 +11,7 @@ from finetune_lab.inference.clients.limits import Limits
 
 SWIFT = {
     "concurrency": 8,
-    "timeout_seconds": 1.0,
+    "timeout_seconds": 30.0,
     "tries": 4,
     "first_wait_seconds": 0.01,
     "longest_wait_seconds": 0.05,

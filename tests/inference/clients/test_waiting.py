@@ -1,13 +1,14 @@
 """Waiting: what grows, what is kept to, what gives up."""
 
 import random
+import threading
 import time
 from email.utils import formatdate
 
 import pytest
 
 from finetune_lab.inference.clients.exchange import Trouble
-from finetune_lab.inference.clients.waiting import Patience, retry_after
+from finetune_lab.inference.clients.waiting import Gate, Patience, retry_after
 
 
 def test_errors_wait_twofold_with_jitter_and_give_up_after_their_tries(runtime):
@@ -39,6 +40,27 @@ def test_what_does_not_pass_is_not_waited_for(runtime, kind):
 @pytest.mark.parametrize(("value", "seconds"), [("2.5", 2.5), ("-3", 0.0), (None, None), ("soon", None), ("inf", None)])
 def test_a_header_in_seconds(value, seconds):
     assert retry_after(value) == seconds
+
+
+def test_a_gate_that_is_shut_holds_everybody_until_it_opens_or_all_ends():
+    gate, stop, passed = Gate(), threading.Event(), []
+    gate.shut(0.3)
+    gate.shut(0.1)  # opens no earlier for it
+    started = time.monotonic()
+
+    def go():
+        gate.pass_through(stop)
+        passed.append(time.monotonic() - started)
+
+    threads = [threading.Thread(target=go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert min(passed) >= 0.3
+    gate.shut(1000)
+    stop.set()
+    gate.pass_through(stop)
 
 
 def test_a_header_with_a_date():
