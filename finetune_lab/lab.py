@@ -17,6 +17,7 @@ from finetune_lab.inference.answers import read_answers, write_answers
 from finetune_lab.inference.clients.asking import Asked, ask
 from finetune_lab.inference.clients.exchange import Client, Request
 from finetune_lab.once import once
+from finetune_lab.preparing.filtering import check_filters
 from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
     Contrast,
@@ -159,6 +160,8 @@ class Lab:
         own = [evaluator.rows.data for evaluator in self.evaluators.values()]
         for part in (self.data, self.tracker, *own, *self.evaluators.values()):
             getattr(part, "check", lambda: None)()  # an evaluator has one where it needs more than rows and model
+        for source in (self.data, *own):
+            check_filters(source)
 
     # Stages
 

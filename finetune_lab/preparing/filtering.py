@@ -66,6 +66,12 @@ def candidate(sample: Sample, rows: Mapping[str, Row]) -> Candidate:
     return Candidate(sample=sample, fields=row.fields, place=row.place)
 
 
+def check_filters(source: Any) -> None:
+    """Let the filters of a data source look at the world before anything is read: whether their packages are there."""
+    for one in getattr(source, "filters", {}).values():
+        getattr(one, "check", lambda: None)()  # a filter has one where it needs more than the rows
+
+
 def described(filters: Filters) -> dict[str, Any]:
     """What belongs into the identity of a data source: the filters in order; nothing where there are none."""
     return {"filters": [[name, one] for name, one in filters.items()]} if filters else {}

@@ -7,6 +7,7 @@ from finetune_lab.lab import Lab
 from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
 from finetune_lab.preparing.card import CARD
+from finetune_lab.preparing.filtering import check_filters
 from finetune_lab.preparing.pipeline import DROPPED, summary
 from finetune_lab.records import RunCard
 
@@ -19,6 +20,7 @@ class Prepare:
 
     def execute(self, lab: Lab) -> None:
         lab.data.check()
+        check_filters(lab.data)
         lab.tracker.check()
         before = read_note(lab.data_folder)
         note = lab.dataset
@@ -33,9 +35,17 @@ class Prepare:
     @staticmethod
     def _show(lab: Lab, note: dict[str, Any]) -> None:
         """The card and its figures, not the rows: those may be nobody else's business."""
-        about = {"key": f"data-{note['key']}", "base": "", "label": "prepare", "group": lab.group}
-        of = {"model": "", "data": lab.names.data, "method": "", "seed": lab.seed}
-        card = RunCard(**about, **of, config={"data": lab.config["data"], "digest": note["digest"]})
+        card = RunCard(
+            key=f"data-{note['key']}",
+            base="",
+            label="prepare",
+            group=lab.group,
+            model="",
+            data=lab.names.data,
+            method="",
+            seed=lab.seed,
+            config={"data": lab.config["data"], "digest": note["digest"]},
+        )
         figures = sorted(lab.data_folder.glob("*.svg"))
         with lab.tracker.session(card, lab.outputs) as session:
             session.files(f"data-{lab.names.data}", "data_card", [lab.data_folder / CARD, *figures])

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from finetune_lab.errors import WorldError
 
 ROWS = [{"question": f"q{n}", "answer": "a" * n} for n in range(60)]
 
@@ -53,3 +56,13 @@ def test_the_same_line_gives_the_same_digest_in_another_folder_and_a_byte_anothe
     assert one.dataset["key"] == two.dataset["key"] != other.dataset["key"]
     for split in ("train", "validation", "test"):
         assert (one.data_folder / f"{split}.jsonl").read_bytes() == (two.data_folder / f"{split}.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("task", ["prepare", "run"])
+def test_a_package_that_a_filter_lacks_is_told_before_anything_is_read(
+    task: str, execute: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "glin_profanity", None)
+    with pytest.raises(WorldError, match=r"filter profanity needs glin_profanity .*pip install 'finetune-lab\[data\]'"):
+        execute(f"task={task}", "filter@data.filters=[profanity]")
+    assert not (tmp_path / "outputs" / "data").exists()
