@@ -4,8 +4,22 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from safetensors.torch import load_file
+
 from finetune_lab.lab import Lab
+from finetune_lab.records import Sample
 from finetune_lab.training.grit.settings import GritSettings
+
+
+def validation() -> list[Sample]:
+    """The validation rows of the fixture `train`."""
+    turns = [(f"What is {n} plus {n % 7}?", f"It is {n + n % 7}" + "." * (n % 3)) for n in range(100, 108)]
+    return [
+        Sample.of(messages=[{"role": "user", "content": asked}, {"role": "assistant", "content": said}])
+        for asked, said in turns
+    ]
+
 
 FEW = ["method.max_steps=4", "method.evaluate_every=2", "method.optimizer.learning_rate=5e-3"]
 
@@ -53,3 +67,21 @@ def test_retention_is_an_optimizer_of_its_own_name(train: Callable[..., Any]) ->
     losses = done.curve("train/loss")
     assert losses[-1] < losses[0]
     assert list((done.folder / "retain").glob("train.jsonl"))
+
+
+def test_a_falling_rank_is_stored_small_and_scored_alike(
+    train: Callable[..., Any], tiny_engine: Callable[[str], Any]
+) -> None:
+    settings = ["burn_in_tokens=1", "collect_every=1", "reproject_every=2", "share=0.9", "shrink_after=2"]
+    given = [f"method.optimizer.{setting}" for setting in settings]
+    done = train("method=grit", *FEW, "method.max_steps=6", "method.evaluate_every=3", *given)
+    tensors = load_file(done.folder / "adapter" / "adapter_model.safetensors")
+    stored = sum(value.numel() for value in tensors.values())
+    assert stored == done.report.num_trainable_parameters == done.report.extra["grit/parameters_stored"]
+    assert stored < 0.8 * done.report.extra["grit/parameters_at_start"]
+    engine = tiny_engine("nf4")
+    rows = [engine.chat.conversation(sample) for sample in validation()]
+    with engine.with_adapter(done.folder / "adapter") as tuned:
+        scored = tuned.nll(rows)
+    loss = sum(row.sum_nats for row in scored) / sum(row.num_tokens for row in scored)
+    assert loss == pytest.approx(done.report.best_validation_loss, rel=1e-4)
