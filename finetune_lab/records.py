@@ -223,4 +223,4 @@ class RunCard:
     method: str
     seed: int
     config: Mapping[str, Any]
-    job: Literal["train", "comparison"] = "train"
+    job: Literal["train", "comparison", "prepare"] = "train"

@@ -38,13 +38,14 @@ class Prepare:
         card = RunCard(
             key=f"data-{note['key']}",
             base="",
-            label="prepare",
+            label=f"data {lab.names.data}",
             group=lab.group,
             model="",
             data=lab.names.data,
             method="",
             seed=lab.seed,
             config={"data": lab.config["data"], "digest": note["digest"]},
+            job="prepare",
         )
         figures = sorted(lab.data_folder.glob("*.svg"))
         with lab.tracker.session(card, lab.outputs) as session:
