@@ -31,6 +31,8 @@ GROUPS = {
     "optimizer": "how; chosen inside `method`",
     "eval": "what is measured; several, as in `eval=[one,two]`",
     "judge": "who gives opinions; chosen inside evaluators",
+    "client": "which model a judge is, and where; chosen inside evaluators and judges",
+    "criteria": "what judges look at; chosen inside evaluators",
     "rules": "when a difference counts",
     "tracker": "where a run can be watched",
     "runtime": "how the work is done on this machine; never part of a result's identity",
@@ -110,12 +112,12 @@ def fields(
         if name == "_target_":
             continue
         hint = hints.get(name, Any)
-        inner = next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
-        if isinstance(value, dict) and "_target_" not in value and inner is not None:
+        inner = next((part for part in (hint, *get_args(hint)) if isinstance(part, type) and is_dataclass(part)), None)
+        if isinstance(value, dict) and value and "_target_" not in value and inner is not None:
             yield from fields(inner, value, said, place, f"{above}{name}.")
             continue
         limits = ", ".join(bounds([*getattr(infos.get(name), "metadata", ()), *metadata(hint)]))
-        shown = chosen(value, f"{place}.{above}{name}") or code(value)
+        shown = chosen(value, f"{place}.{above}{name}") or parts(value, f"{place}.{above}{name}") or code(value)
         yield f"| `{above}{name}` | {cell(spelt(hint))} | {shown} | {limits} | {cell(said.get(name, ''))} |"
 
 
@@ -125,6 +127,14 @@ def chosen(value: Any, place: str) -> str:
         return ""
     _, group, *_, name = value["_target_"].split(".")
     return f"{name}; another: `{group}@{place}=…`"
+
+
+def parts(value: Any, place: str) -> str:
+    """Several parts by names of one's own: each choice, or no more than the names of long ones."""
+    if not (isinstance(value, dict) and value and all(isinstance(part, dict) for part in value.values())):
+        return ""
+    return "; ".join(f"`{name}`: {shown}" if (shown := chosen(part, f"{place}.{name}")) else f"`{name}`"
+                     for name, part in value.items())  # fmt: skip
 
 
 def spelt(hint: Any) -> str:

@@ -170,7 +170,10 @@ def test_killed_and_started_again_it_asks_only_what_is_missing(judge_server, tmp
             assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        time.sleep(0.3)  # what was under way reaches the server's end
+        before = -1
+        while before != sum(server.asked.values()):  # what was under way reaches the server
+            before = sum(server.asked.values())
+            time.sleep(0.5)
         (path,) = tmp_path.glob("*/replies.jsonl")
         kept, asked = path.read_bytes().count(b"\n"), Counter(server.asked)
         assert kept >= 20 - 4
