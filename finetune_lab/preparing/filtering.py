@@ -11,7 +11,7 @@ from finetune_lab.protocols import Filter
 from finetune_lab.records import Candidate, Sample
 
 Filters = Mapping[str, Any]  # by the name of their YAML, in the order in which they run
-Part = Literal["prompt", "answer", "all"]
+Part = Literal["prompt", "answer", "learned", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +78,17 @@ def described(filters: Filters) -> dict[str, Any]:
 
 
 def text_of(sample: Sample, part: Part) -> str:
-    """The text of a row that a filter looks at: what was asked (all turns before the answer), the answer, or both.
+    """The text of a row that a filter looks at.
 
-    Plain text is its own answer, and has no prompt.
+    prompt: all turns before the answer; answer: the last turn, where it is the assistant's; learned: every turn of the
+    assistant; all: every turn. Plain text is its own answer, and has no prompt.
     """
     if sample.text is not None:
         return "" if part == "prompt" else sample.text
     asked = [message["content"] for message in sample.prompt]
     answered = [sample.reference] if sample.reference is not None else []
-    return "\n".join({"prompt": asked, "answer": answered, "all": asked + answered}[part])
+    learned = [message["content"] for message in sample.messages if message["role"] == "assistant"]
+    return "\n".join({"prompt": asked, "answer": answered, "learned": learned, "all": asked + answered}[part])
 
 
 def value_of(row: Candidate, name: str) -> Any:

@@ -12,7 +12,7 @@ from finetune_lab.errors import DataError
 from finetune_lab.fingerprint import fingerprint
 from finetune_lab.lab import Lab
 from finetune_lab.preparing.families import Settled, settle
-from finetune_lab.preparing.filtering import described, number_of, value_of
+from finetune_lab.preparing.filtering import Part, described, number_of, text_of, value_of
 from finetune_lab.preparing.pipeline import convert, read_split, write_splits
 from finetune_lab.preparing.reading import Row
 from finetune_lab.preparing.splitting import SPLITS, Split
@@ -235,3 +235,13 @@ def test_strata_leave_groups_whole_and_a_row_without_one_is_told(tmp_path: Path)
     given[7].fields["label"] = None
     with pytest.raises(DataError, match=r"line 7: no label, which data\.split\.stratify names"):
         write_splits(tmp_path, convert(given), STRATIFIED, {})
+
+
+def test_the_parts_of_a_row() -> None:
+    turns = [("system", "s"), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
+    row = Sample.of(messages=[{"role": role, "content": text} for role, text in turns])
+    parts: tuple[Part, ...] = ("prompt", "answer", "learned", "all")
+    assert [text_of(row, part).split() for part in parts] == [
+        *(["s", "q1", "a1", "q2"], ["a2"], ["a1", "a2"], ["s", "q1", "a1", "q2", "a2"])
+    ]
+    assert [text_of(Sample.of(text="t"), part) for part in parts] == ["", "t", "t", "t"]
