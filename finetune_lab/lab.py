@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from finetune_lab.checks.hardware import hardware
 from finetune_lab.config import build
 from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import describe, fingerprint
@@ -226,6 +227,7 @@ class Lab:
             report = self.method.train(self._job(folder, session))
         identity = describe([self.model, self.precision, self.data, self.method, self.seed])
         known = {"data_key": fingerprint(self.data), "identity": identity, "report": asdict(report)}
+        known["hardware"] = hardware()
         return {"kind": "run", **asdict(self.card), **known}
 
     def _job(self, folder: Path, session: Session) -> Job:

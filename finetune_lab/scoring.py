@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeIs
 
+from finetune_lab.checks.hardware import hardware
 from finetune_lab.errors import ConfigError
 from finetune_lab.fingerprint import fingerprint
 from finetune_lab.once import once
@@ -103,6 +104,7 @@ class Scoring:
 
         def make(place: Path) -> dict[str, Any]:
             made = {"kind": "evaluation", "evaluator": name, "measure": self.measures[name], "subject": artifact.key}
+            made["hardware"] = hardware()
             if is_contrast(self.lab.evaluators[name]):
                 made["reference"] = self._reference(name).artifact.key
             started = time.monotonic()

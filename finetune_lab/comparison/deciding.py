@@ -20,6 +20,7 @@ class Decided:
     notes: tuple[str, ...]
     beforehand: bool
     declaration: str
+    refused: bool  # by a gate: a failing outcome, or none
 
 
 def decide_all(
@@ -40,6 +41,7 @@ def decide_all(
                 notes=case.notes,
                 beforehand=declaration.beforehand,
                 declaration=declaration.sentence(),
+                refused=decision.outcome in (*rules.failing, UNDECIDED),
             )
         )
     return found

@@ -27,10 +27,19 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arm:
+    """Who stands behind a label: the runs of an arm, one a seed, or a base."""
+
+    label: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that a comparison found; sections that nothing was asked of are empty."""
 
     group: str
+    arms: tuple[Arm, ...] = ()
     differences: tuple[Difference, ...] = ()
     tallies: tuple[Tally, ...] = ()
     ranking: tuple[Ranked, ...] = ()

@@ -102,8 +102,9 @@ def read_run(folder: Path) -> Tables:
         "report": plain(note.get("report", {}) if note else {}),
         "config": plain((note or card).get("config", {})),
         "folder": str(folder),
+        "made": _made(note or {}),
     }
-    return {"run": [run], "training_metric": _curve(folder, card["key"])}
+    return {"run": [run], "training_metric": _curve(folder, card["key"]), "run_table": _run_tables(folder, card["key"])}
 
 
 def read_membership(path: Path) -> Tables:
@@ -138,6 +139,7 @@ def read_scores(folder: Path) -> Scored:
     named = whose | {"evaluator": note["evaluator"]}
     about: dict[str, Any] = {"counts": plain(evaluation.counts), "files": plain(list(evaluation.files))}
     about |= {"seconds": note.get("seconds"), "folder": str(folder), "reference": note.get("reference")}
+    about["made"] = _made(note)
     tables = {
         "measure": [{"measure": note["measure"], "evaluator": note["evaluator"]}],
         "evaluation": [named | about],
@@ -206,6 +208,30 @@ def _curve(folder: Path, run: str) -> list[dict[str, Any]]:
             point = {"run": run, "name": name, "step": row["step"], "value": finite(value), "time": row["time"]}
             points[name, row["step"]] = point
     return list(points.values())
+
+
+def _made(note: Mapping[str, Any]) -> str | None:
+    """Commit, packages, time and hardware of a finished piece of work, as JSON."""
+    found = dict(note.get("made", {})) | ({"hardware": note["hardware"]} if "hardware" in note else {})
+    return plain(found) if found else None
+
+
+def _run_tables(folder: Path, run: str) -> list[dict[str, Any]]:
+    """The files of a run's folder that hold a list of objects."""
+    own = (CARD, FAILURE, NOTE)
+    read = {path.stem: _json_or_none(path) for path in sorted(folder.glob("*.json")) if path.name not in own}
+    return [{"run": run, "name": name, "rows": plain(rows)} for name, rows in read.items() if _is_table(rows)]
+
+
+def _is_table(found: Any) -> bool:
+    return isinstance(found, list) and bool(found) and all(isinstance(row, dict) for row in found)
+
+
+def _json_or_none(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes(), parse_constant=lambda _: None)  # NaN: not known
+    except (OSError, ValueError):
+        return None  # not whole, or not JSON: none of ours to judge
 
 
 def _placed(values: Sequence[float | None], order: Sequence[int], num_places: int) -> list[float | None]:

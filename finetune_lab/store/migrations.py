@@ -4,6 +4,7 @@ import sqlite3
 
 from finetune_lab.errors import LabError
 from finetune_lab.store.found_views import FOUND
+from finetune_lab.store.group_views import GROUPS
 from finetune_lab.store.views import REPORTS
 
 # The SQL of a table is its documentation: SQLite keeps these comments, and docs/store.md shows them.
@@ -138,7 +139,7 @@ cross join measure_sample s on s.measure = c.measure and s.position = e.key""",
 # `reference`: of a contrast, the artifact that the subject was set against; null for a subject scored alone
 _CONTRASTS = ("alter table evaluation add column reference text",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS, FOUND)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS, FOUND, GROUPS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -193,6 +194,20 @@ select sample, tuned.value - base.value as change
 from tuned join base using (measure, sample)
 order by change desc limit 10;
 ```
+
+## In a browser
+
+```
+pip install 'finetune-lab[browse]'
+datasette serve --immutable outputs/lab.sqlite
+```
+
+opens every table and view at http://127.0.0.1:8001, with filters, facets, a box for SQL and downloads as CSV and JSON.
+`--immutable` opens the file for reading alone and is right once runs have ended; while they go on, leave it out and
+give the file's name alone: Datasette then still writes nothing to it. The questions of a report (`task=report`) run
+there as they stand in its last section, with the values of `:group` and the others in the boxes that appear.
+
+## Schema
 
 The schema, after {version} migration(s):
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pydantic_core import from_json
 
 from finetune_lab.errors import LabError
 from finetune_lab.records import Answer, Sample, Statistic
+
+_PARAMETER = re.compile(r"(?<![\w:]):([a-z_]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,28 @@ class EvaluationRow:
     files: tuple[str, ...]
     seconds: float | None
     folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The answer to a question in SQL, with what it takes to ask it again. Cells are numbers, texts or None."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def ask(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> Asked:
+    """Ask with those of the parameters that the question names."""
+    named = {name: parameters[name] for name in dict.fromkeys(_PARAMETER.findall(sql))}
+    cursor = connection.execute(sql, named)
+    return Asked(
+        sql=sql,
+        parameters=named,
+        columns=tuple(column[0] for column in cursor.description),
+        rows=tuple(cursor.fetchall()),
+    )
 
 
 def runs(connection: sqlite3.Connection, outputs: Path, group: str | None) -> list[RunRow]:
@@ -257,6 +282,7 @@ def _named(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
 
 def _run(row: dict[str, Any], outputs: Path) -> RunRow:
     own = row.pop("group_name")
+    del row["made"]  # asked for by reports alone
     groups = sorted({*json.loads(row["groups"]), *([own] if own else [])})
     read = {name: json.loads(row[name]) for name in ("report", "config")}
     return RunRow(**row | read | {"folder": outputs / row["folder"], "groups": tuple(groups)})

@@ -9,7 +9,7 @@ from finetune_lab.store.indexing import Tables, plain
 
 REPORT_TABLES = ("statistical_tests", "comparative_analysis", "recommendations")
 REPORT = "comparison.json"
-_SECTIONS = ("tallies", "ranking", "fronts", "trainings")
+_SECTIONS = ("arms", "tallies", "ranking", "fronts", "trainings", "strengths")
 
 
 def read_report(path: Path) -> Tables:
@@ -56,6 +56,9 @@ def _analysis(group: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for place, row in enumerate(found.get(section, [])):
             about = {"group_name": group, "section": section, "position": place, "label": _label(row)}
             yield about | {"found": plain(row)}
+    for place, sentence in enumerate(found.get("left_out", [])):
+        about = {"group_name": group, "section": "left_out", "position": place, "label": sentence}
+        yield about | {"found": "{}"}
 
 
 def _label(row: Mapping[str, Any]) -> str:
@@ -76,4 +79,5 @@ def _decision(group: str, position: int, row: Mapping[str, Any]) -> dict[str, An
         "declaration": row["declaration"],
         "facts": plain(row["facts"]),
         "conditions": plain(row["conditions"]),
+        "refused": int(row["refused"]) if "refused" in row else None,
     }

@@ -12,7 +12,7 @@ from finetune_lab.store import exporting, indexing, questions, reports
 from finetune_lab.store.connection import Database
 from finetune_lab.store.folders import finite
 from finetune_lab.store.indexing import Tables
-from finetune_lab.store.questions import Columns, EvaluationRow, Member, RunRow, ScoreRow
+from finetune_lab.store.questions import Asked, Columns, EvaluationRow, Member, RunRow, ScoreRow
 from finetune_lab.store.rebuild import Reindexed, rebuild
 
 # what reading or writing raises for a folder that holds something else than its kind holds
@@ -105,7 +105,7 @@ class Store:
     def delete(self, run: str) -> None:
         """Forget a run: its curve, memberships, scores, columns, details and answers. Its folders are not touched."""
         with self._database.writing() as connection:
-            for table, column in (("run", "key"), ("training_metric", "run"), ("member", "run")):
+            for table, column in (("run", "key"), ("training_metric", "run"), ("run_table", "run"), ("member", "run")):
                 connection.execute(f"delete from {table} where {column} = ?", [run])
             indexing.delete_subject(connection, run)
             # the folder's name ends in the key: made again under the same name, it must be read again
@@ -179,6 +179,11 @@ class Store:
         with self._database.reading() as connection:
             return questions.details(connection, subject, measure)
 
+    def ask(self, sql: str, parameters: Mapping[str, Any]) -> Asked:
+        """The answer to one question in SQL that changes nothing, with the parameters that it names (`:group`)."""
+        with self._database.reading() as connection:
+            return questions.ask(connection, sql, parameters)
+
     def sheets(self, group: str) -> Iterator[exporting.Sheet]:
         """Every table and view, cut down to what belongs to a group."""
         with self._database.reading() as connection:
@@ -210,7 +215,8 @@ class Store:
             indexing.put(connection, table, placed)
 
     def _put_run(self, connection: sqlite3.Connection, tables: Tables) -> None:
-        connection.execute("delete from training_metric where run = ?", [tables["run"][0]["key"]])
+        for table in ("training_metric", "run_table"):
+            connection.execute(f"delete from {table} where run = ?", [tables["run"][0]["key"]])
         self._put(connection, tables)
 
     def _put_report(self, connection: sqlite3.Connection, path: Path, tables: Tables) -> None:

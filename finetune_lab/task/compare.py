@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -21,7 +22,7 @@ from finetune_lab.comparison.printing import sections, tally_line
 from finetune_lab.comparison.publishing import card_of, publish
 from finetune_lab.comparison.questions import Questions
 from finetune_lab.comparison.ranking import Term, fronts, ranking
-from finetune_lab.comparison.report import Effect, Report, json_of, write
+from finetune_lab.comparison.report import Arm, Effect, Report, json_of, write
 from finetune_lab.comparison.standing import Standing, standings
 from finetune_lab.comparison.strengths import strengths
 from finetune_lab.comparison.training import compare_trainings
@@ -64,13 +65,8 @@ class Compare:
     def execute(self, lab: Lab) -> None:
         if self.gate and lab.rules is None:
             raise ConfigError("task.gate: there are no rules to decide by; add rules=success, or another")
-        report = self._report(lab)
-        settings = asdict(self)
-        settings |= {"terms": settings.pop("ranking"), "rules": None if lab.rules is None else describe(lab.rules)}
-        text = json_of(report, settings, here())
+        report, text, paths = self.compare(lab)
         self._print(text, report)
-        paths = write(report, text, lab.outputs / "reports" / lab.group)
-        lab.store.index_report(paths[0])
         if self.track:
             lab.tracker.check()
             with lab.tracker.session(card_of(lab.group), lab.outputs) as session:
@@ -79,6 +75,16 @@ class Compare:
             print(*paths, sep="\n")
         if self.gate and (lines := refused(lab.rules, report.decisions)):
             raise LabError("gate: " + "; ".join(lines))
+
+    def compare(self, lab: Lab) -> tuple[Report, str, list[Path]]:
+        """The comparison, its JSON, and the files that it was written to; the store knows it then."""
+        report = self._report(lab)
+        settings = asdict(self)
+        settings |= {"terms": settings.pop("ranking"), "rules": None if lab.rules is None else describe(lab.rules)}
+        text = json_of(report, settings, here())
+        paths = write(report, text, lab.outputs / "reports" / lab.group)
+        lab.store.index_report(paths[0])
+        return report, text, paths
 
     def _report(self, lab: Lab) -> Report:
         members = lab.store.members(lab.group)
@@ -98,6 +104,7 @@ class Compare:
         quality = self.quality or next(iter(primary), None)
         return Report(
             group=lab.group,
+            arms=tuple(Arm(label=one.label, runs=one.runs) for one in [*bases, *arms]),
             differences=tuple(found),
             tallies=tuple(tallies(questions)),
             ranking=tuple(ranking(standing, self.ranking)),
