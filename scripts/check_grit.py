@@ -145,7 +145,7 @@ def stored_bytes(model: Any) -> int:
 
 
 def falling_rank(
-    bench: Bench, steps: int, seed: int, rate: float, ranks: Sequence[int], share: float
+    bench: Bench, steps: int, seed: int, rate: float, ranks: Sequence[int], share: float, floor: int
 ) -> dict[str, Any]:
     """Loss and bytes of AdamW at fixed ranks and of GRIT with a falling one."""
     fixed: dict[int, tuple[float, int]] = {}
@@ -153,6 +153,7 @@ def falling_rank(
         model = bench.attached(rank, seed)
         bench.train(model, optimizer_of(model, "adamw", rate), steps, seed)
         fixed[rank] = bench.loss(model), stored_bytes(model)
+        print(f"AdamW at rank {rank}: {fixed[rank][0]:.4f}, {fixed[rank][1]} bytes", flush=True)
         model.unload()
     model = bench.attached(16, seed)
     options = {
@@ -160,6 +161,7 @@ def falling_rank(
         "share": share,
         "shrink_after": steps // 3,
         "burn_in_tokens": 2000,
+        "floor": floor,
     }
     optimizer = optimizer_of(model, "grit", rate, **options)
     bench.train(model, optimizer, steps, seed)
@@ -185,6 +187,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--share", type=float, default=0.99)
+    parser.add_argument("--floor", type=int, default=4, help="no rank below")
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2, 4, 8, 16])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--quantization", default="none", choices=["none", "nf4"])
@@ -200,7 +203,7 @@ def main() -> None:
             if check == "skew":
                 result = skew(bench, asked.steps, seed, asked.rate)
             else:
-                result = falling_rank(bench, asked.steps, seed, asked.rate, asked.ranks, asked.share)
+                result = falling_rank(bench, asked.steps, seed, asked.rate, asked.ranks, asked.share, asked.floor)
             found.append({"check": check, "seed": seed, **result})
             print(json.dumps(found[-1]), flush=True)
     if asked.json:
