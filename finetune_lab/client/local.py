@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt, SkipValidation
 
+from finetune_lab.errors import ConfigError
 from finetune_lab.inference.clients.exchange import Reply, Request, Token
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import LanguageModel
@@ -30,8 +31,9 @@ class Local:
     temperature: Annotated[float, Field(ge=0)] | None
 
     def identity(self) -> dict[str, Any]:
-        """The model and how it is sampled."""
-        return {"model": self.model, "max_tokens": self.max_tokens, "temperature": self.temperature}
+        """The model, what it is computed in, and how it is sampled."""
+        told = {"model": self.model, "precision": self.model.precision}
+        return told | {"max_tokens": self.max_tokens, "temperature": self.temperature}
 
     @property
     def name(self) -> str:
@@ -39,7 +41,12 @@ class Local:
         return names_of(self.model)[0]
 
     def check(self) -> None:
-        """The model checks itself when it is loaded."""
+        """Raise ConfigError where the machine would choose the precision: another one is another judge."""
+        if self.model.precision == "auto":
+            raise ConfigError(
+                "client.model.precision: auto differs from machine to machine, and with it what a judge says; name "
+                "float32, bfloat16 or float16"
+            )
 
     @contextmanager
     def open(self, runtime: Any) -> Iterator["_Engine"]:

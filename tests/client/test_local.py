@@ -5,14 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from finetune_lab.client.local import Local
+from finetune_lab.errors import ConfigError
 from finetune_lab.inference.clients.exchange import Request
 from finetune_lab.text.verdicts import expected_score
 
 SCALE = ("1", "2", "3")
 
 
-def client(fake):
-    source = SimpleNamespace(check=lambda _: None, load=lambda _: fake)
+def client(fake, precision="float32"):
+    source = SimpleNamespace(check=lambda _: None, load=lambda _: fake, precision=precision)
     return Local(model=source, family=None, max_tokens=64, temperature=0.0)
 
 
@@ -44,6 +45,22 @@ def test_scores_are_weighed_by_what_the_model_gives_them(fake_model):
     weights = [2.718281828459045**-cost for cost in costs]
     mean = sum(weight * value for weight, value in zip(weights, (1, 2, 3), strict=True)) / sum(weights)
     assert expected_score(reply.tokens, SCALE) == pytest.approx(mean)
+
+
+def test_the_precision_is_named_and_part_of_the_judge(fake_model):
+    with pytest.raises(ConfigError, match="float32, bfloat16 or float16"):
+        client(fake_model(), "auto").check()
+    client(fake_model()).check()
+    assert client(fake_model(), "bfloat16").identity()["precision"] == "bfloat16"
+
+
+def test_a_choice_of_the_group_model_is_the_judge(lab):
+    main = "eval.judge_pairwise.judges.main"
+    made = lab("eval=[judge_pairwise]", f"client@{main}=local", f"model@{main}.model=tiny", "runtime.device=cpu")
+    judge = made.evaluators["judge_pairwise"].judges["main"]
+    assert (judge.name, judge.model.precision) == ("tiny", "float32")
+    with pytest.raises(ConfigError, match="own family, tiny"):  # the model that is fine-tuned, as its own judge
+        made.evaluators["judge_pairwise"].check()
 
 
 def test_without_a_score_nothing_is_weighed(fake_model):

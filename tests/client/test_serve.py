@@ -56,7 +56,9 @@ def wait_for(url, process, log):
 
 @pytest.mark.slow
 def test_a_server_and_the_engine_are_asked_read_and_kept_alike(served, lab, tmp_path):
-    made = lab("model.quantization=none", "runtime.device=cpu", "runtime.judges.timeout_seconds=240")
+    made = lab(
+        "model.quantization=none", "model.precision=float32", "runtime.device=cpu", "runtime.judges.timeout_seconds=240"
+    )
     here = Local(model=made.model, family=None, max_tokens=24, temperature=0.0)
     there = OpenAI(
         model=str(ASSETS),
