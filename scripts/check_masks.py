@@ -79,11 +79,15 @@ def load_rows(data: Path, name: str) -> tuple[Sample, ...]:
 
 
 @cache
-def load_chat(data: Path, tokenizer: str, template: str) -> Chat:
-    """A tokenizer with its own template, or with one of the folder's."""
+def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    loaded = AutoTokenizer.from_pretrained(data / "tokenizers" / tokenizer)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def load_chat(data: Path, tokenizer: str, template: str) -> Chat:
+    """A tokenizer with its own template, or with one of the folder's."""
+    loaded = load_tokenizer(data / "tokenizers" / tokenizer)
     if template == OWN:
         return Chat.of(loaded, None, OPTIONS.get(tokenizer))
     return Chat.of(loaded, (data / "chat_templates" / f"{template}.jinja").read_text())
