@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from scripts.study_arms import ARMS, FIRST_SEED, SEARCH_SEED, SHARED, TASKS, rate_at
+from scripts.study_arms import ARMS, FIRST_SEED, FIRST_SLICE, SEARCH_SEED, SHARED, TASKS, rate_at
 from scripts.study_choice import best, by_rung, plateau
 from scripts.study_figures import line_chart
 from scripts.study_results import (
@@ -168,7 +168,8 @@ def rates(notes: list[Note], asked: Any, task: str, page: Path) -> str:
         logarithmic=True,
     )
     head = ["validation loss at rate (A's)", *(f"{rate_at(place):.3g}" for place in places), "decades within 1 %"]
-    return table(head, rows) + f"\n\n![rates](figures/{figure.name})"
+    told = "Rungs are 0.30 decades apart and the loss between two is taken as a line: a narrow plateau is not resolved."
+    return table(head, rows) + f"\n\n{told}\n\n![rates](figures/{figure.name})"
 
 
 def task_section(notes: list[Note], asked: Any, task: str) -> str:
@@ -190,23 +191,44 @@ def task_section(notes: list[Note], asked: Any, task: str) -> str:
 
 
 def summary(notes: list[Note], asked: Any) -> str:
-    """One line an arm: the difference to AdamW on each task."""
-    found, tasks = {}, []
-    for task in asked.tasks:
-        finals = finals_of(notes, asked, task)
-        if REFERENCES[0] in finals:
-            tasks.append(task)
-            found[task] = gaps(finals, REFERENCES[0])
-    rows = []
-    for arm in ARMS:
-        cells = [
-            f"{gap.mean:+.4f} {interval(gap.low, gap.high)} {gap.word}" if (gap := found[task].get(arm)) else "–"
-            for task in tasks
+    """One line an arm: the difference to each reference on each task."""
+    finals = {task: finals_of(notes, asked, task) for task in asked.tasks}
+    parts = []
+    for reference in REFERENCES:
+        found = {task: gaps(kept, reference) for task, kept in finals.items() if reference in kept}
+        rows = [
+            [ARMS[arm].title, *(summary_cell(found[task].get(arm)) for task in found)]
+            for arm in ARMS
+            if any(arm in one for one in found.values())
         ]
-        if any(cell != "–" for cell in cells):
-            rows.append([ARMS[arm].title, *cells])
-    title = "## In one table: test loss minus AdamW's, each at its own best rate, equal steps"
-    return f"{title}\n\n{table(['arm', *tasks], rows)}" if rows else ""
+        if rows:
+            parts.append(
+                f"Test loss minus that of **{ARMS[reference].title}**, equal steps, each at its own best rate:"
+            )
+            parts.append(table(["arm", *found], rows))
+    return "\n\n".join(["## In short", *parts]) if parts else ""
+
+
+def summary_cell(gap: Gap | None) -> str:
+    """The gap with its seeds, the wider of its intervals, and the word."""
+    if gap is None:
+        return "–"
+    lows, highs = (gap.low, gap.low_with_items), (gap.high, gap.high_with_items)
+    ends = [None if None in both else pick_end(both) for both, pick_end in ((lows, min), (highs, max))]
+    return f"{gap.mean:+.3f} {interval(*ends)} {gap.word} ({gap.num_seeds} seeds)"
+
+
+def what_is_missing(notes: list[Note], asked: Any) -> str:
+    """Which reported trainings of the arms on the page's list are not there: what the page cannot speak of."""
+    rows = []
+    for arm in FIRST_SLICE:
+        counts = [len(finals_of(notes, asked, task).get(arm, [])) for task in asked.tasks]
+        if min(counts) < asked.seeds:
+            rows.append([ARMS[arm].title, *(f"{count} of {asked.seeds}" for count in counts)])
+    if not rows:
+        return ""
+    told = "Reported trainings that are not there yet; the same line makes them:"
+    return "\n\n".join(["## What is open", told, table(["arm", *asked.tasks], rows)])
 
 
 def write_page(asked: Any) -> None:
@@ -214,7 +236,7 @@ def write_page(asked: Any) -> None:
     notes = read_notes(asked.outputs)
     if not notes:
         raise SystemExit(f"no finished training below {asked.outputs}; leave out --stages to make them")
-    sections = [HEAD, summary(notes, asked), how_it_was_made(notes, asked)]
+    sections = [HEAD, summary(notes, asked), what_is_missing(notes, asked), how_it_was_made(notes, asked)]
     sections += [task_section(notes, asked, task) for task in asked.tasks if pick(notes, task=task)]
     asked.page.parent.mkdir(parents=True, exist_ok=True)
     asked.page.write_text("\n\n".join(part for part in sections if part) + "\n", encoding="utf-8")
