@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,9 @@ from finetune_lab.usage import groups, usage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from finetune_lab.lab import Lab
+    from finetune_lab.protocols import Task
 
 HERE = Path(__file__).resolve().parent
 # a wheel carries conf/ inside the package; in a checkout it stands beside the package
@@ -186,9 +189,34 @@ class Known:
             return _leaves(_compose([]))
 
 
-def _compose(overrides: list[str]) -> "DictConfig":
+def _compose(overrides: list[str], *, with_hydra: bool = False) -> "DictConfig":
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("config", overrides=overrides)
+        return hydra.compose("config", overrides=overrides, return_hydra_config=with_hydra)
+
+
+def lab_of(overrides: list[str], kept: Mapping[str, Any] | None = None) -> "tuple[Lab, Task]":
+    """The lab and the task of a command line, for Python; what is `kept` of a run's config takes the line's place.
+
+    Raises ConfigError with the sentences that the command line would print.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    from finetune_lab.lab import Lab
+    from finetune_lab.mistakes import explain
+
+    try:
+        config = _compose(overrides, with_hydra=True)
+        choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
+        with open_dict(config):
+            del config["hydra"]
+            for key, value in (kept or {}).items():
+                OmegaConf.update(config, key, value, merge=False, force_add=True)
+        return Lab.from_config(config, choices)
+    except Exception as error:
+        sentence = explain(error, Known(overrides))
+        if sentence is None:
+            raise
+        raise ConfigError(sentence) from None
 
 
 def _leaves(node: Any, above: str = "") -> list[str]:

@@ -193,5 +193,31 @@ class Rules(Protocol):
     def decide(self, facts: Facts) -> Decision: ...
 
 
+class Export(Protocol):
+    """A form in which other programs take a model. `limits` of the parity gate; `title` and `library` for its card."""
+
+    title: str
+    library: str
+
+    @property
+    def limits(self) -> Any: ...
+    def check(self) -> None: ...
+    def write(self, trained: Any, folder: Path) -> None:
+        """Write what inference.exporting.Trained holds into an empty folder."""
+
+    def open(self, trained: Any, folder: Path) -> AbstractContextManager[LanguageModel]:
+        """Load what was written there, for the gate."""
+
+
+class Backend(Protocol):
+    """A program that answers: in this process, or behind an address."""
+
+    def check(self) -> None:
+        """Raise WorldError where it is not installed or not reachable, and say how to get it."""
+
+    def open(self, served: Any, runtime: Any) -> AbstractContextManager[Any]:
+        """Something with `generate(prompts, decoding)`; `served` is inference.backends.Served."""
+
+
 class Task(Protocol):
     def execute(self, lab: Any) -> None: ...

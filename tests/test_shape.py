@@ -17,7 +17,7 @@ PACKAGE = ROOT / "finetune_lab"
 CONF = ROOT / "conf"
 
 PLUGINS = {"model", "data", "filter", "method", "adapter", "objective", "optimizer"} | {
-    "eval", "judge", "client", "criteria", "rules", "tracker", "runtime"
+    "eval", "judge", "client", "criteria", "rules", "tracker", "runtime", "export", "backend"
 }  # fmt: skip
 FLOORS = (
     {"records", "plugin", "fingerprint", "once", "provenance", "errors", "progress"},
@@ -26,7 +26,7 @@ FLOORS = (
     PLUGINS,
     {"lab", "scoring"},
     {"task"},
-    {"__main__", "jobs", "mistakes", "usage"},
+    {"__main__", "jobs", "mistakes", "usage", "opening"},
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 GROUPS = PLUGINS | {"task"}

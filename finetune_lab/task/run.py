@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from finetune_lab.comparison.base_to_tuned import base_to_tuned
 from finetune_lab.comparison.declaring import declare
 from finetune_lab.lab import Lab
-from finetune_lab.maths.compare import Arm, Difference, Question, compare_many
-from finetune_lab.maths.pairing import no_difference
+from finetune_lab.maths.compare import Difference
 from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Session
-from finetune_lab.records import Artifact, Evaluation, Score
+from finetune_lab.records import Artifact, Evaluation
 from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, summaries, table_rows
 from finetune_lab.task.side_by_side import show_side_by_side
 from finetune_lab.text.tables import caveat_lines, difference_table
@@ -67,12 +67,7 @@ class Run:
             session.table(TABLE, TABLE_COLUMNS, table_rows(texts))
 
     def _differences(self, base: dict[str, Evaluation], tuned: dict[str, Evaluation]) -> list[Difference]:
-        questions = [
-            _question(evaluator, score, found, base.get(evaluator))
-            for evaluator, found in tuned.items()
-            for score in found.scores
-        ]
-        return compare_many(questions, confidence=self.confidence, resamples=self.resamples)
+        return base_to_tuned(base, tuned, confidence=self.confidence, resamples=self.resamples)
 
     @staticmethod
     def _show(lab: Lab, artifact: Artifact, differences: list[Difference]) -> None:
@@ -107,24 +102,3 @@ class Run:
         for what, folder in places:
             verb = "again" if what.partition(" ")[0] in lab.fresh else "kept"
             log.info("%-8s  %-28s %s", verb if read_note(folder) else "to make", what, folder)
-
-
-def _question(evaluator: str, score: Score, tuned: Evaluation, base: Evaluation | None) -> Question:
-    candidate = Arm(label="tuned", seeds=(tuned,), values=(score.value,))
-    if base is None:  # a contrast
-        reference = no_difference(candidate, score.statistic, "no difference")
-    else:
-        reference = Arm(label="base", seeds=(base,), trained=False, values=(_value(base, score.name),))
-    return Question(
-        name=score.name,
-        statistic=score.statistic,
-        higher_is_better=score.higher_is_better,
-        reference=reference,
-        candidate=candidate,
-        unit=score.unit,
-        evaluator=evaluator,
-    )
-
-
-def _value(evaluation: Evaluation, name: str) -> float | None:
-    return next((score.value for score in evaluation.scores if score.name == name), None)
