@@ -22,7 +22,7 @@ PLUGINS = {"model", "data", "filter", "method", "adapter", "objective", "optimiz
 FLOORS = (
     {"records", "plugin", "fingerprint", "once", "provenance", "errors", "progress"},
     {"protocols", "store", "config", "maths", "text"},
-    {"training", "inference", "preparing", "checks", "comparison"},
+    {"training", "inference", "preparing", "checks", "comparison", "reporting"},
     PLUGINS,
     {"lab", "scoring"},
     {"task"},
