@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,12 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _made(folder: Path, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     log.info("making   %s", folder)
-    note = make(folder) | {"made": here()}
+    try:
+        note = make(folder) | {"made": here()}
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # goes only if it is empty: nothing was begun that could be continued
+        raise
     write_atomically(folder / NOTE, json.dumps(note, indent=2))  # last: that the note exists means the work is whole
     return note
 

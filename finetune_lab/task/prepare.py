@@ -24,13 +24,14 @@ class Prepare:
         lab.tracker.check()
         before = read_note(lab.data_folder)
         note = lab.dataset
-        log.info(summary(note))
+        if before == note:  # else it was said when it was made
+            log.info(summary(note))
         if note["dropped"]:
             log.info("left out: %s", lab.data_folder / DROPPED)
         log.info("card:     %s", lab.data_folder / CARD)
         if before != note:  # a line whose work is all kept opens no tracker
             self._show(lab, note)
-        log.info("next:     python -m finetune_lab data=%s", lab.names.data)
+        log.info("next:     the same line without task=prepare trains on it")
 
     @staticmethod
     def _show(lab: Lab, note: dict[str, Any]) -> None:
