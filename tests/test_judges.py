@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import traceback
+from zlib import crc32
 
 import pytest
 
@@ -11,6 +12,7 @@ from finetune_lab.client.openai import OpenAI
 from finetune_lab.inference.clients.asking import ask
 from finetune_lab.inference.clients.exchange import Request
 from finetune_lab.inference.clients.limits import Limits
+from finetune_lab.model.tiny import Tiny
 
 KEY = "sk-marked-8f3e2b1c5d7a"
 SHORT = (
@@ -90,3 +92,35 @@ def test_a_dry_run_says_what_would_be_asked_and_asks_nothing(judge_server, execu
     assert "planted: " in lines[0]
     assert "price unknown" in lines[0]
     assert "at most about 0.0" in lines[1]
+
+
+@pytest.mark.slow
+def test_arms_that_were_judged_against_the_base_are_ranked_by_strength(
+    judge_server, execute, tiny_engine, monkeypatch, capsys
+):
+    quiet = [line for line in SHORT if not line.startswith(("tracker", "method"))] + ["data.max_rows=30"]
+    short = ["method.max_steps=2", "method.evaluate_every=2", "method.batch_size=2", "method.accumulation=1"]
+    short += ["method.optimizer.learning_rate=5e-2", "eval.judge_pairwise.judges.main.api_key_env=null"]
+    engine = tiny_engine("none")
+    monkeypatch.setattr(Tiny, "load", lambda _source, _runtime: engine)
+    verdicts = ("A>B", "A<B", "A=B")
+
+    def answer(text):  # by content alone, so that it is the same in both orders, turned around
+        first, second = (text.partition(f"<answer-{x}-")[2].partition(">")[2].partition("</answer")[0] for x in "AB")
+        number = crc32("".join(sorted((first, second))).encode()) % 3
+        verdict = verdicts[number]
+        turned = {"A>B": "A<B", "A<B": "A>B", "A=B": "A=B"}[verdict]
+        return f"Verdict: {verdict if first < second else turned}"
+
+    with judge_server(answer=answer) as server:
+        where = f"eval.judge_pairwise.judges.main.endpoint={server.url}/v1"
+        for arm in (["method=lora"], ["method=lora", "seed=1", "method.adapter.rank=4"]):
+            execute(*quiet, *short, *arm, where, "task=run", "group=study")
+        assert set(server.delivered.values()) == {1}
+        before = sum(server.asked.values())
+        capsys.readouterr()
+        execute(*quiet, *short, "method=lora", where, "task=compare", "group=study")
+        assert sum(server.asked.values()) == before
+    shown = capsys.readouterr().out
+    assert "win_rate" in shown
+    assert "Bradley–Terry strengths" in shown
