@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--checks", nargs="+", default=["skew", "rank"], choices=["skew", "rank"])
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--share", type=float, default=0.99)
+    parser.add_argument("--share", type=float, default=0.98)
     parser.add_argument("--floor", type=int, default=4, help="no rank below")
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2, 4, 8, 16])
     parser.add_argument("--seeds", type=int, default=1)
