@@ -17,6 +17,8 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: install
 	$(PY) -m finetune_lab experiment=demo
+	$(PY) -m finetune_lab experiment=demo method=grit
+	$(PY) -m finetune_lab task=compare group=demo
 
 test: install
 	$(PY) -m pytest
