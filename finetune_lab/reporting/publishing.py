@@ -2,14 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from finetune_lab.comparison.publishing import card_of
+from finetune_lab.preparing.card import CARD
 from finetune_lab.protocols import Session, Tracker
 from finetune_lab.reporting.asking import Found
 from finetune_lab.reporting.page import words_of
 from finetune_lab.reporting.parts import Chart, Prose, Query, ReportData, Table, Tiles
+from finetune_lab.store.catalogue_use import PLACES
 
 MOST_ROWS = 2000  # of one table
+ADAPTER = "adapter"  # below a run's folder
+
+
+def keep_files(store: Any, outputs: Path, run: str, session: Session) -> None:
+    """Give the tracker what a run left behind that is kept in versions: its adapter, and the card of its data."""
+    asked = store.ask(PLACES, {"run": run})
+    for folder, data_folder, data in asked.rows:
+        adapter = sorted(path for path in (outputs / folder / ADAPTER).glob("*") if path.is_file())
+        card = outputs / data_folder / CARD if data_folder else None
+        if adapter:
+            session.files(f"adapter-{run}", "adapter", adapter)
+        if card is not None and card.exists():
+            session.files(f"data-{data}", "data_card", [card])
 
 
 def publish(report: ReportData, tracker: Tracker, outputs: Path, paths: Sequence[Path]) -> None:

@@ -8,8 +8,8 @@ _PRICED = """
     select g.arm, g.seed, g.subject as run, json_extract(r.made, '$.hardware') as hardware,
         c.training_seconds, c.evaluation_seconds, c.training_tokens, c.tokens_per_second, c.answer_tokens,
         c.peak_bytes, c.adapter_bytes, c.judging_money,
-        (select p.value from json_each(:machine_hours) p where json_extract(r.made, '$.hardware') glob p.key limit 1)
-            as hour_price
+        (select json_extract(p.value, '$.price') from json_each(:machine_hours) p
+            where json_extract(r.made, '$.hardware') glob json_extract(p.value, '$.machine') limit 1) as hour_price
     from group_subjects g
     join run r on r.key = g.subject
     join (select distinct run, training_seconds, evaluation_seconds, training_tokens, tokens_per_second,
@@ -221,3 +221,9 @@ from datasets
 where key in (select data_key from run where key in (
     select subject from group_subjects where group_name = :group and trained))
 order by name, key, split"""
+
+PLACES = """
+select r.folder, d.folder as data_folder, coalesce(d.name, r.data) as data
+from run r
+left join dataset d on d.key = r.data_key
+where r.key = :run"""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt, SkipValidation
@@ -14,6 +15,7 @@ from finetune_lab.plugin import plugin
 from finetune_lab.reporting.asking import Wanted
 from finetune_lab.reporting.markdown import markdown
 from finetune_lab.reporting.page import page
+from finetune_lab.reporting.parts import ReportData
 from finetune_lab.reporting.publishing import publish
 from finetune_lab.reporting.report_data import report_data
 from finetune_lab.store.folders import memberships
@@ -83,14 +85,9 @@ class Report:
         if lab.group not in lab.store.groups():
             known = ", ".join(lab.store.groups()) or "none; task=reindex reads the folders again"
             raise LabError(f"no group {lab.group!r} in the store; there are: {known}")
-        notes = self._compared(lab)
-        lines = _lines(lab)
-        report = report_data(
-            lab.store, self.wanted(lab, lines), lines=[f"{PROGRAM} {line}" for line in lines], notes=notes
-        )
-        folder = lab.outputs / "reports" / lab.group
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / "report.html", folder / "report.md"]
+        report = self._data(lab, self._compared(lab))
+        paths = _paths(lab)
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, (page(report), markdown(report)), strict=True):
             write_atomically(path, text)
         if self.track:
@@ -98,7 +95,18 @@ class Report:
             publish(report, lab.tracker, lab.outputs, paths)
         print(*paths, sep="\n")
 
-    def wanted(self, lab: Lab, lines: list[str]) -> Wanted:
+    def replay(self, lab: Lab) -> None:
+        """Send the report to the tracker once more, as the store has it; nothing where none was written."""
+        paths = _paths(lab)
+        if paths[0].exists():
+            publish(self._data(lab, []), lab.tracker, lab.outputs, paths)
+
+    def _data(self, lab: Lab, notes: list[str]) -> ReportData:
+        lines = _lines(lab)
+        told = [f"{PROGRAM} {line}" for line in lines]
+        return report_data(lab.store, self._wanted(lab, lines), lines=told, notes=notes)
+
+    def _wanted(self, lab: Lab, lines: list[str]) -> Wanted:
         """What the report is asked for, its settings as parameters that SQLite takes."""
         prices = {name: getattr(self.prices, name) for name in ("serving_hour", "million_tokens", "value_per_point")}
         uses = [{name: getattr(one, name) for name in ("name", "metrics", "measured_by")} for one in self.uses]
@@ -137,6 +145,11 @@ class Report:
             log.info("comparison  %s", error)
             return [f"There is no comparison: {error}."]
         return []
+
+
+def _paths(lab: Lab) -> list[Path]:
+    folder = lab.outputs / "reports" / lab.group
+    return [folder / "report.html", folder / "report.md"]
 
 
 def _newest(lab: Lab) -> float:

@@ -14,6 +14,7 @@ from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Session
 from finetune_lab.records import Artifact, Evaluation
+from finetune_lab.reporting.publishing import keep_files
 from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, summaries, table_rows
 from finetune_lab.task.side_by_side import show_side_by_side
 from finetune_lab.text.tables import caveat_lines, difference_table
@@ -65,6 +66,7 @@ class Run:
         texts = pairs(lab.store, run=run, base=base, max_rows=_MAX_TRACKED_ROWS)
         if texts:
             session.table(TABLE, TABLE_COLUMNS, table_rows(texts))
+        keep_files(lab.store, lab.outputs, run, session)
 
     def _differences(self, base: dict[str, Evaluation], tuned: dict[str, Evaluation]) -> list[Difference]:
         return base_to_tuned(base, tuned, confidence=self.confidence, resamples=self.resamples)

@@ -1,14 +1,15 @@
 """Send what the store holds of a group to the tracker, after runs that were offline or not tracked at all."""
 
 import logging
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from finetune_lab.errors import LabError
 from finetune_lab.plugin import plugin
 from finetune_lab.progress import track
 from finetune_lab.records import RunCard
+from finetune_lab.reporting.publishing import keep_files
 from finetune_lab.store.mirror import TABLE, TABLE_COLUMNS, pairs, steps, summaries, table_rows
 from finetune_lab.store.questions import RunRow
 
@@ -20,9 +21,13 @@ log = logging.getLogger(__name__)
 
 @plugin
 class Sync:
-    """`max_samples`: rows of the table of samples, for each set of answers of a run."""
+    """`max_samples`: rows of the table of samples, for each set of answers of a run.
+
+    `report`: the task whose report is sent as well, where the group has one; null: none.
+    """
 
     max_samples: Annotated[int, Field(ge=0)]
+    report: SkipValidation[Any]
 
     def execute(self, lab: "Lab") -> None:
         rows = lab.store.runs(lab.group)
@@ -32,6 +37,8 @@ class Sync:
         lab.tracker.check()
         for row in track(rows, "sync"):
             self._send(lab, row)
+        if self.report is not None:
+            self.report.replay(lab)
         log.info("%d runs of group %s given to the tracker (%s)", len(rows), lab.group, type(lab.tracker).__name__)
 
     def _send(self, lab: "Lab", row: RunRow) -> None:
@@ -46,6 +53,7 @@ class Sync:
                 texts = pairs(lab.store, run=row.key, base=row.base, max_rows=self.max_samples)
                 if texts:
                     session.table(TABLE, TABLE_COLUMNS, table_rows(texts))
+                keep_files(lab.store, lab.outputs, row.key, session)
                 if row.status == "failed":
                     raise _RunFailedError
         except _RunFailedError:

@@ -38,7 +38,7 @@ def test_a_run_that_is_held_is_not_deleted(small_study, outputs, where):
 
 
 def test_sync_replays_every_run(small_study):
-    Sync(max_samples=5).execute(small_study)
+    Sync(max_samples=5, report=None).execute(small_study)
     calls = small_study.tracker.calls
     assert calls[0] == ("check",)
     sessions = [call for call in calls if call[0] == "session"]
@@ -62,7 +62,7 @@ def test_sync_replays_every_run(small_study):
 def test_sync_of_an_empty_group_names_the_others(small_study):
     small_study.group = "elsewhere"
     with pytest.raises(LabError, match="study"):
-        Sync(max_samples=5).execute(small_study)
+        Sync(max_samples=5, report=None).execute(small_study)
 
 
 def test_reindex_says_what_it_found_and_left_out(small_study, outputs, capsys):
