@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts.study_arms import rate_at, rung
 
+FIRST = (-1, 0, 1)  # rungs around the middle that an arm begins with
 LEAST, MOST = 4, 8  # rates of an arm on a task
 WITHIN = 1.01  # of the best loss: what counts as the plateau
 
@@ -32,7 +33,7 @@ def best(losses: Losses) -> int:
 def wanted(start: float, losses: Losses) -> list[int]:
     """The rungs that an arm has to try next; none when its choice stands."""
     middle = rung(start)
-    first = [place for place in (middle - 1, middle, middle + 1) if place not in losses]
+    first = [middle + place for place in FIRST if middle + place not in losses]
     if first or len(losses) >= MOST:
         return first
     found, low, high = best(losses), min(losses), max(losses)

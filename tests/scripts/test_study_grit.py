@@ -63,17 +63,21 @@ def test_a_difference_counts_only_where_both_intervals_leave_out_zero() -> None:
 
 @pytest.mark.slow
 def test_two_arms_of_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = replace(study_arms.TASKS["pocketguide"], batch_size=2, num_train=12, num_validation=3, num_test=4)
+    data = ("data=pocketguide", "data.max_rows=60", *study_arms.TASKS["pocketguide"].data[2:])
+    sizes = {"batch_size": 2, "num_train": 6, "num_validation": 2, "num_test": 3}
+    small = replace(study_arms.TASKS["pocketguide"], data=data, **sizes)
     monkeypatch.setitem(study_arms.TASKS, "pocketguide", small)
-    monkeypatch.setattr(study_choice, "MOST", 3)
-    monkeypatch.setattr(study_runs, "NUM_BASE_DOCUMENTS", 4)
+    monkeypatch.setattr(study_choice, "FIRST", (0,))
+    monkeypatch.setattr(study_choice, "MOST", 1)
+    monkeypatch.setattr(study_runs, "NUM_CURVE_POINTS", 1)
+    monkeypatch.setattr(study_runs, "NUM_BASE_DOCUMENTS", 2)
     asked = Namespace(stages=["search", "final"], tasks=["pocketguide"], arms=["adamw", "both16"], steps=2, seeds=2)
     asked.outputs, asked.page = tmp_path / "study", tmp_path / "docs" / "page.md"
     while runs := study_grit.due(read_notes(asked.outputs), asked):
         study_runs.do(runs[0], asked.outputs)
     notes = read_notes(asked.outputs)
     searched, finals = pick(notes, stage="search"), pick(notes, stage="final")
-    assert len(searched) == 6
+    assert len(searched) == 2
     assert all("test" not in kept["scored"] for kept in searched), "no choice sees the test rows"
     for arm in asked.arms:
         assert {kept["run"]["rate"] for kept in pick(finals, arm=arm)} == {chosen(pick(searched, arm=arm))}
