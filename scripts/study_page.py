@@ -13,6 +13,7 @@ from scripts.study_figures import line_chart
 from scripts.study_results import (
     Gap,
     Note,
+    at_equal_time,
     gaps,
     mean_and_deviation,
     mean_curve,
@@ -58,7 +59,7 @@ def how_it_was_made(notes: list[Note], asked: Any) -> str:
         f"{(one['commit'] or 'no checkout')[:8]}{' with changes' if one.get('dirty') else ''}" for one in made
     )
     packages = made[-1]["packages"]
-    hours = sum(note["total_seconds"] for note in notes) / 3600
+    hours, busy = (sum(note[name] for note in notes) / 3600 for name in ("total_seconds", "processor_seconds"))
     sizes = [
         [
             name,
@@ -75,8 +76,9 @@ def how_it_was_made(notes: list[Note], asked: Any) -> str:
     return "\n\n".join(
         [
             "## How it was made",
-            f"{len(notes)} trainings of {asked.steps} updates, {hours:.1f} hours of shared processor time as the clock "
-            f"saw it, one thread each. Machine: {made[-1]['machine']}, no GPU. torch {packages.get('torch')}, "
+            f"{len(notes)} trainings of {asked.steps} updates, one thread each: {hours:.1f} hours by the clock on a "
+            f"shared machine, {busy:.1f} of them processor time of the training loops. "
+            f"Machine: {made[-1]['machine']}, no GPU. torch {packages.get('torch')}, "
             f"transformers {packages.get('transformers')}, peft {packages.get('peft')}. Commits: "
             + ", ".join(f"{name} ({count})" for name, count in commits.items())
             + f". Rates chosen with seed {SEARCH_SEED}; reported seeds {FIRST_SEED} to {FIRST_SEED + asked.seeds - 1}.",
@@ -125,20 +127,23 @@ def speed(notes: list[Note], asked: Any, task: str, finals: dict[str, list[Note]
     for arm, kept in finals.items():
         reached, count = steps_to_reference(kept, reference)
         gap, forgot = in_time.get(arm), base_text.get(arm)
+        early = None if kept is reference else at_equal_time(kept, reference)
         rows.append(
             [
                 ARMS[arm].title,
                 number(time_ratio(kept, reference), 3),
                 f"{number(reached, 0)} ({count} of {len(kept)})",
+                f"{number(early[0], sign=True)} {interval(early[1], early[2])}" if early else "–",
                 f"{number(gap.mean, sign=True)} {interval(gap.low, gap.high)} at {timed[arm][0]['run']['steps']} steps"
                 if gap
                 else "–",
                 f"{number(mean_and_deviation(kept, 'base_text')[0])}"
-                + (f" ({forgot.mean:+.4f} {interval(forgot.low, forgot.high)})" if forgot else ""),
+                + (f" ({forgot.mean:+.4f} {interval(forgot.low, forgot.high)} to AdamW)" if forgot else ""),
             ]
         )
     head = ["arm", "time of a step over AdamW's", f"step that reaches AdamW's last validation loss, of {asked.steps}"]
-    return table([*head, "test loss in AdamW's time, minus AdamW", "loss on base text (minus AdamW)"], rows)
+    head += ["validation loss at AdamW's time, own schedule unfinished, minus AdamW's last"]
+    return table([*head, "test loss with a schedule that fits AdamW's time, minus AdamW", "loss on base text"], rows)
 
 
 def rates(notes: list[Note], asked: Any, task: str, page: Path) -> str:

@@ -143,3 +143,20 @@ def steps_to_reference(notes: Sequence[Note], reference: Sequence[Note]) -> tupl
     found = [reached(own[seed]["curve"], base[seed]["curve"][-1][1]) for seed in own if seed in base]
     got = [step for step in found if step is not None]
     return (median(got) if len(got) * 2 > len(found) else None), len(got)
+
+
+def at_equal_time(notes: Sequence[Note], reference: Sequence[Note]) -> tuple[float, float, float] | None:
+    """Validation loss at the step that fits in the reference's time, minus the reference's last: mean and interval.
+
+    The arm's schedule has not ended there, so that this is an upper bound of what it would reach with one that does.
+    """
+    ratio, base, own = time_ratio(notes, reference), by_seed(reference), by_seed(notes)
+    seeds = [seed for seed in own if seed in base]
+    if ratio is None or len(seeds) < 2:
+        return None
+    differences = []
+    for seed in seeds:
+        steps, losses = zip(*own[seed]["curve"], strict=True)
+        differences.append(np.interp(own[seed]["steps"] / max(ratio, 1.0), steps, losses) - base[seed]["curve"][-1][1])
+    interval = t_interval(np.array(differences))
+    return mean(differences), interval.low, interval.high
