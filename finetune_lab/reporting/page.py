@@ -77,12 +77,9 @@ def _arms(report: ReportData) -> dict[str, Any]:
         str(row[query.columns.index("arm")]): None for query in report.queries.values() for row in _with_arms(query)
     }
     bases = [arm for arm in report.bases if arm in arms]
-    trained = [arm for arm in arms if arm not in bases]
-    return {
-        "arms": [*bases, *trained],
-        "bases": bases,
-        "first": [arm for arm in report.best if arm in arms][:MOST_FIRST] or trained[:MOST_FIRST],
-    }
+    known = {*bases, *report.best}
+    trained = [*(arm for arm in report.best if arm in arms), *(arm for arm in arms if arm not in known)]
+    return {"arms": [*bases, *trained], "bases": bases, "first": trained[:MOST_FIRST]}
 
 
 def _with_arms(query: Query) -> Iterable[tuple[Any, ...]]:

@@ -25,7 +25,7 @@ def summary(ask: Asking) -> Section:
     seen, best = ask("what took part", results.OVERVIEW), ask("the arm that comes first", results.BEST)
     blocks: list[Block] = [Prose(said=_recommended(best, ask), kind="callout")]
     if len(best):
-        blocks += [_tiles(best, seen), Prose(said=_ground(best))]
+        blocks += [_tiles(best, seen), Prose(said=_ground(best)), *_flattered(best, seen)]
     blocks += [Prose(said=said, kind="item") for said in _decided(ask)]
     blocks += [Prose(said=said) for said in _took_part(seen)]
     gaps = () if len(best) else (Gap(what="a comparison with the base", command=ask.line()),)
@@ -72,6 +72,19 @@ def _ground(best: Found) -> Said:
         *(", ", best.cell(0, "num_pairs", "count"), " paired samples, seeds: "),
         *(best.cell(0, "num_seeds", "count"), "). ", declared),
     )
+
+
+def _flattered(best: Found, seen: Found) -> Iterator[Prose]:
+    """What must be said of the first of several."""
+    if seen.value(0, "num_arms") < 2:
+        return
+    adjusted: Said = (
+        ("Over all arms and primary metrics its p is ", best.cell(0, "p_adjusted", "p"), ". ")
+        if best.value(0, "p_adjusted") is not None
+        else ()
+    )
+    told = "arms: the largest of several differences is flattered by chance. A seed that no choice was made by tells."
+    yield Prose(said=("It is the first of ", seen.cell(0, "num_arms", "count"), f" {told} ", *adjusted))
 
 
 def _tiles(best: Found, seen: Found) -> Tiles:
@@ -129,6 +142,7 @@ def uses(ask: Asking) -> Section:
         Column(name="use", head="use"),
         Column(name="metric", head="metric"),
         Column(name="arm", head="first"),
+        Column(name="num_first", head="level with it", form="count"),
         Column(name="value", head="value", form="number"),
         Column(name="unit", head="unit"),
         Column(name="difference", head="to the base", form="signed"),
@@ -137,7 +151,7 @@ def uses(ask: Asking) -> Section:
         Column(name="verdict", head="verdict"),
     )
     note = (
-        "First is who scored highest, or lowest where less is better; arms that tie stand beside one another. Only the "
+        "First is who scored highest, or lowest where less is better; of arms that are level a few are named. Only the "
         "verdict says whether the difference to the base can be told from chance."
     )
     blocks: tuple[Block, ...] = (

@@ -112,14 +112,18 @@ with rests as ({_RESTS}), asked as (
     select *, rank() over (partition by place, metric
         order by case when higher_is_better then -value else value end) as rank
     from of_use where metric not glob 'training/*' or trained
+), named as (
+    select *, count(*) over (partition by place, metric) as num_first,
+        row_number() over (partition by place, metric order by trained, arm) as row_first
+    from ranked where rank = 1
 )
-select r.use, r.metric, r.arm, r.rank, r.value, r.unit, t.difference, t.low, t.high, t.verdict
-from ranked r
+select r.use, r.metric, r.arm, r.num_first, r.value, r.unit, t.difference, t.low, t.high, t.verdict
+from named r
 left join statistical_tests t on t.group_name = :group and t.kind = 'arms' and t.candidate = r.arm
     and t.evaluator || '/' || t.metric = r.metric
     and t.reference in (select arm from group_subjects where group_name = :group and not trained)
-where r.rank = 1
-order by r.place, r.metric, r.trained, r.arm"""
+where r.row_first <= 3
+order by r.place, r.metric, r.row_first"""
 
 _SERVED = """
     select g.arm, s.evaluator as backend, s.measure, json_extract(max(e.counts), '$.of_machine') as machine,

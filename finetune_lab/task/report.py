@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,11 +162,15 @@ def _newest(lab: Lab) -> float:
 
 def _lines(lab: Lab) -> list[str]:
     """The overrides that make the group's runs again, as far as their choices are still there."""
-    found = []
+    found: list[str] = []
+    gone: set[tuple[str, ...]] = set()
     for row in lab.store.runs(lab.group)[:MOST_LINES]:
-        settings: Mapping[str, Any] = {"group": lab.group, "outputs": str(lab.outputs)}
+        choices = (row.model, row.data, row.method)
+        if choices in gone:
+            continue
         try:
-            found.append(" ".join(line_of(started(row, settings), [])))
+            found.append(" ".join(line_of(started(row, {"group": lab.group, "outputs": str(lab.outputs)}), [])))
         except LabError as error:
+            gone.add(choices)
             log.debug("no line for run %s: %s", row.key, error)
     return found

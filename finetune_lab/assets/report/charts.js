@@ -76,8 +76,8 @@ const KINDS = {
     if (!shown.length) return nothing();
     const wide = width > 620;
     const names = new Map(shown.map((row) => [row.place, visible(row[uses.y])]));
-    const left = Math.min(Math.max(...[...names.values()].map((name) => name.length)) * 6.6 + 16, width * (wide ? 0.34 : 0.4));
-    const most = Math.floor((left - 14) / 6.4);
+    const left = Math.min(Math.max(...[...names.values()].map((name) => name.length)) * 7.2 + 16, width * (wide ? 0.34 : 0.4));
+    const most = Math.floor((left - 14) / 7.1);
     const unit = uses.unit && shown[0][uses.unit] ? `, ${visible(shown[0][uses.unit])}` : "";
     const isGain = uses.shape ? (shown[0].higher_is_better === 0 ? ", less is better" : ", more is better") : "";
     const words = (row) => FORMS[uses.zero ? "signed" : "number"](row[uses.x]) + (row[uses.low] == null ? "" : `  [${significant(row[uses.low])}, ${significant(row[uses.high])}]`);
@@ -106,7 +106,10 @@ const KINDS = {
   },
 
   curves({ rows, uses, width, key }) {
-    const some = rows.filter((row) => chosen.has(row.arm) && row[uses.y] !== null);
+    const valued = rows.filter((row) => row[uses.y] !== null);
+    const having = new Set(distinct(valued, "arm").filter((arm) => chosen.has(arm)));
+    const those = having.size ? having : new Set(distinct(valued, "arm").slice(0, 8)); // few arms have this curve
+    const some = valued.filter((row) => those.has(row.arm));
     if (!some.length) return nothing();
     const band = uses.low && some.some((row) => row[uses.low] !== null);
     const arms = d3.groups(some, (row) => row.arm);
@@ -168,14 +171,14 @@ const KINDS = {
     const parts = distinct(rows, uses.part).sort((a, b) => (b === "valid") - (a === "valid"));
     const colour = (part) => `var(--c${[2, 1, 0, 4, 3, 5, 6][parts.indexOf(part) % 7]})`;
     for (const part of parts) keyLine(key, drawnMark("square", colour(part)), part);
-    const left = Math.min(Math.max(...kept.map((name) => String(name).length)) * 6.8 + 16, width * 0.4);
+    const left = Math.min(Math.max(...kept.map((name) => String(name).length)) * 7.2 + 16, width * 0.4);
     const sums = d3.rollup(shown, (group) => d3.sum(group, (row) => row[uses.x]), (row) => row[uses.y]);
     const share = (row) => row[uses.x] / sums.get(row[uses.y]);
     const order = (row) => parts.indexOf(row[uses.part]);
     return Plot.plot({
       width, height: 56 + kept.length * 30, marginLeft: left, marginRight: 18, marginBottom: 40, style,
       x: { label: "share of answers, %", percent: true, labelAnchor: "center", labelArrow: "none", domain: [0, 100], ticks: 5 },
-      y: { domain: kept, label: null, tickSize: 0, tickFormat: (name) => cut(visible(name), Math.floor((left - 14) / 6.4)) },
+      y: { domain: kept, label: null, tickSize: 0, tickFormat: (name) => cut(visible(name), Math.floor((left - 14) / 7.1)) },
       marks: [
         Plot.barX(shown, Plot.stackX({ order }, { x: share, y: uses.y, fill: (row) => colour(row[uses.part]), stroke: "var(--card)", strokeWidth: 2 })),
         Plot.text(shown.filter((row) => share(row) * (width - left) > 64), Plot.stackX({ order }, { x: share, y: uses.y, text: (row) => `${cut(visible(row[uses.part]), 10)} ${row[uses.x]}`, fill: "var(--page)", fontWeight: 600 })),
@@ -185,7 +188,8 @@ const KINDS = {
   },
 
   matrix({ rows, uses, whole, key, more }) {
-    const [arms, metrics] = [distinct(rows, uses.row), distinct(rows, uses.column)];
+    const [unsorted, metrics] = [new Set(distinct(rows, uses.row)), distinct(rows, uses.column)];
+    const arms = REPORT.arms.filter((arm) => unsorted.has(arm)); // the best first
     more(arms.length);
     for (const verdict of ["better", "worse", "same", "unclear"]) {
       const { symbol, colour, filled } = VERDICTS[verdict];
