@@ -77,7 +77,7 @@ def _returns(found: Found, money: str) -> Table:
         Column(name="base_tokens_per_answer", head="of the base", form="number"),
         Column(name="answers_until_paid", head="answers until paid", form="count"),
     )
-    title = "What improvement cost; points are percentage points of a share"
+    title = "What improvement cost; only differences that can be told from chance are worked out"
     return Table(query=found.name, title=title, columns=columns)
 
 

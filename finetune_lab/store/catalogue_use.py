@@ -57,7 +57,8 @@ join cost c on c.arm = s.arm
 where c.training_seconds is not null and s.quality is not null
 order by c.training_seconds"""
 
-# points: percentage points of a share, else units of the metric. Money is that of one run, the mean over seeds.
+# points: percentage points of a share, else units of the metric; a difference that chance alone may make buys nothing.
+# Money is that of one run, the mean over seeds.
 RETURNS = f"""
 with priced as ({_PRICED}), rests as ({_RESTS}), cost as (
     select arm, avg(training_seconds) as training_seconds, avg(training_seconds / 3600 * hour_price) as training_money
@@ -77,9 +78,11 @@ with priced as ({_PRICED}), rests as ({_RESTS}), cost as (
         and t.evaluator || '/' || t.metric in (select metric from rests)
 )
 select g.arm, g.metric, g.verdict, g.points, c.training_seconds, c.training_money,
-    case when g.points > 0 then c.training_seconds / g.points end as seconds_per_point,
-    case when g.points > 0 then c.training_money / g.points end as money_per_point,
-    g.points * :value_per_point as value_gained, g.points * :value_per_point - c.training_money as gain_over_base,
+    case when g.verdict = 'better' then c.training_seconds / g.points end as seconds_per_point,
+    case when g.verdict = 'better' then c.training_money / g.points end as money_per_point,
+    case when g.verdict in ('better', 'worse') then g.points * :value_per_point end as value_gained,
+    case when g.verdict in ('better', 'worse') then g.points * :value_per_point - c.training_money end
+        as gain_over_base,
     r.tokens_per_answer, b.tokens_per_answer as base_tokens_per_answer,
     case when b.tokens_per_answer > r.tokens_per_answer then c.training_money
         / ((b.tokens_per_answer - r.tokens_per_answer) / 1e6 * :million_tokens) end as answers_until_paid

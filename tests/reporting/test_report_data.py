@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from finetune_lab.reporting.forms import formed
 
 SECTIONS = (
@@ -52,3 +54,35 @@ def test_a_whole_group_has_every_section(study: Path) -> None:
     text = (study / "reports" / "study" / "report.html").read_text()
     assert [name for name in SECTIONS if f'<section id="{name}"' not in text] == []
     assert "Not measured" not in text
+
+
+def test_only_what_can_be_told_from_chance_is_worked_out(study: Path, page_of: Any) -> None:
+    data = json.loads(page_of.scripts["report-data"])["queries"]
+    rows = [
+        dict(zip(one["columns"], row, strict=True))
+        for one in data.values()
+        if "gain_over_base" in one["columns"]
+        for row in one["rows"]
+    ]
+    assert {row["arm"] for row in rows} == {"lora", "qlora", "grit"}
+    for row in rows:
+        assert row["training_money"] == pytest.approx(row["training_seconds"] / 3600 * 0.4)
+        paid = row["training_money"] / row["points"] if row["verdict"] == "better" else None
+        assert row["money_per_point"] == (None if paid is None else pytest.approx(paid))
+        assert row["value_gained"] is None  # its price is not known
+
+
+def test_copies_carry_the_load(study: Path, page_of: Any) -> None:
+    data = json.loads(page_of.scripts["report-data"])["queries"]
+    found = next(one for one in data.values() if "copies" in one["columns"])
+    rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+    for row in rows:
+        assert (row["copies"] - 1) * row["requests_per_second"] < row["wanted_requests_per_second"]
+        assert row["copies"] * row["requests_per_second"] >= row["wanted_requests_per_second"]
+        assert row["money_per_hour"] == pytest.approx(row["copies"] * 0.4)
+    advised = [row for row in rows if row["advised"]]
+    assert [row["load"] for row in advised] == ["one person", "a team", "a service"]
+    for row in advised:
+        rivals = [one for one in rows if one["load"] == row["load"] and one["in_time"]]
+        assert row["in_time"]
+        assert row["copies"] == min(one["copies"] for one in rivals)
