@@ -6,6 +6,7 @@ run = open_run("experiment=demo")          # the line that trained it, or the be
 print(run.generate("Plan a day by the sea.").text)
 """
 
+import atexit
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+
+from tqdm import tqdm
 
 from finetune_lab.__main__ import lab_of
 from finetune_lab.errors import LabError
@@ -82,6 +85,9 @@ class OpenedRun:
         self._stack = ExitStack()
         using: AbstractContextManager[Any] = lab.using(artifact)
         self.model = self._stack.enter_context(using)
+        # who never closes it leaves that to the end of Python, when the monitor of PEFT's bars could not start any more
+        tqdm.monitor_interval = 0
+        atexit.register(self.close)
 
     def generate(self, prompt: Prompt, **changes: Any) -> Reply:
         """Answer one prompt; `changes` are fields of the decoding: temperature=0.7, max_new_tokens=64, seed=1, …"""
@@ -121,6 +127,7 @@ class OpenedRun:
 
     def close(self) -> None:
         """Take the adapter off and let go of everything."""
+        atexit.unregister(self.close)
         self._stack.close()
 
     def __enter__(self) -> Self:

@@ -28,9 +28,9 @@ def test_a_line_opens_what_it_has_trained(line, outputs):
         reply = run.generate("Tell me a story.", max_new_tokens=12)
         assert "".join(run.stream("Tell me a story.", max_new_tokens=12)) == reply.text
         replies = run.batch_generate(["Hello.", [{"role": "user", "content": "Tell me a story."}]], max_new_tokens=12)
-    assert reply.num_tokens == 12
+    assert 0 < reply.num_tokens <= 12
     assert 0 < reply.first_token_seconds < reply.seconds
-    assert reply.tokens_per_second == pytest.approx(12 / reply.seconds)
+    assert reply.tokens_per_second == pytest.approx(reply.num_tokens / reply.seconds)
     assert replies.texts[1] == reply.text
     assert len(replies) == 2
     assert replies.tokens_per_second > 0
@@ -59,3 +59,9 @@ def test_the_package_itself_stays_light():
     code = "import sys, finetune_lab; finetune_lab.__version__; print('hydra' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_run_that_is_never_closed_does_not_keep_python_from_ending(line, outputs):
+    code = f"from finetune_lab import open_run; run = open_run({line!r}, outputs={str(outputs)!r}); print('open')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split()[-1] == "open"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from finetune_lab.errors import WorldError
+from finetune_lab.fingerprint import file_digest
 from finetune_lab.inference.backends import Served
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Chat
@@ -28,6 +29,11 @@ class LlamaCpp:
     cache: Literal["f32", "f16"]
     threads: PositiveInt | None
     gpu_layers: NonNegativeInt
+
+    def identity(self) -> dict[str, Any]:
+        """All knobs; the file by its content."""
+        kept = {name: getattr(self, name) for name in type(self).__dataclass_fields__}
+        return kept | {"file": None if self.file is None else file_digest(self.file)}
 
     def check(self) -> None:
         """Raise WorldError where the package or the file is missing."""

@@ -80,7 +80,7 @@ def table_of(found: Mapping[str, Evaluation]) -> Table:
     """One line a backend."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("backend")
-    for name in ("load s", "first token ms", "tokens/s", "requests/s", "memory", "same text"):
+    for name in ("load s", "first ms", "tokens/s", "requests/s", "memory", "same text"):
         table.add_column(name, justify="right")
     for name, one in found.items():
         scores = {score.name: score.value for score in one.scores}

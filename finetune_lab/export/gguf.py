@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from finetune_lab.comparison.parity import Limits
 from finetune_lab.errors import WorldError
+from finetune_lab.fingerprint import file_digest
 from finetune_lab.inference.engine import Engine
 from finetune_lab.inference.exporting import Trained, write_chat, write_model
 from finetune_lab.inference.gguf_file import FILE, check_writable, read_gguf, write_gguf
@@ -32,6 +33,11 @@ class Gguf:
     precision: Literal["f32", "f16", "bf16"]
     converter: Path | None
     limits: Limits
+
+    def identity(self) -> dict[str, Any]:
+        """The converter by its content."""
+        converter = None if self.converter is None else file_digest(self.converter)
+        return {"precision": self.precision, "converter": converter, "limits": self.limits}
 
     def check(self) -> None:
         """Raise WorldError where the package or the converter is missing."""

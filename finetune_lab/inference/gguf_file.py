@@ -26,8 +26,6 @@ _OTHERS = (
 _PATTERNS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+": "llama-bpe",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+": "qwen2",
 }
 
 
@@ -113,7 +111,8 @@ def _write_tokenizer(writer: Any, chat: Chat, module: Any) -> None:
 def _pattern(known: Any) -> str:
     """What llama.cpp calls the way in which this tokenizer splits text before its merges."""
     if known["model"]["type"] != "BPE" or known["normalizer"]:
-        raise ConfigError(f"a tokenizer of the kind {known['model']['type']} cannot be written as GGUF here; {_OTHERS}")
+        kind = f"{known['model']['type']}{' with a normalizer' if known['normalizer'] else ''}"
+        raise ConfigError(f"a tokenizer of the kind {kind} cannot be written as GGUF here; {_OTHERS}")
     splitter = known["pre_tokenizer"] or {}
     parts = splitter.get("pretokenizers", [splitter])
     if len(parts) == 1 and parts[0].get("type") == "ByteLevel" and parts[0].get("use_regex"):

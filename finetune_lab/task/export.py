@@ -41,9 +41,9 @@ class Export:
     decoding: Decoding
 
     def execute(self, lab: Lab) -> None:
-        artifact, folder = lab.artifact, export_folder(lab, self.format)
-        check_trained(artifact)
+        check_trained(lab.artifact)
         self.format.check()
+        folder = export_folder(lab, self.format)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with held(folder):
             if read_note(folder) is None:
