@@ -3,6 +3,10 @@
 Every question gives plain columns. `:group` is the group; the other parameters are those of conf/task/report.yaml.
 """
 
+# none for a comparison by an older release, whose labels of arms cannot be found among the runs
+COMPARED_ARMS = """
+select label as arm from comparative_analysis where group_name = :group and section = 'arms'"""
+
 OVERVIEW = """
 select count(*) filter (where trained) as num_runs,
     count(*) filter (where trained and status = 'done') as num_done,

@@ -17,11 +17,16 @@ from finetune_lab.reporting.page import page
 from finetune_lab.reporting.parts import ReportData
 from finetune_lab.reporting.publishing import publish
 from finetune_lab.reporting.report_data import report_data
-from finetune_lab.store.folders import memberships
+from finetune_lab.store.catalogue_results import COMPARED_ARMS
+from finetune_lab.store.folders import memberships, read_json
 from finetune_lab.task.diagnose_lines import PROGRAM, line_of, started
 
 log = logging.getLogger(__name__)
 MOST_LINES = 24  # command lines that are worked out; a sweep's others differ in the same knobs
+RULES_LEFT_OUT = (
+    "The comparison before this one decided by rules. It was made again, since there are newer results, and the line "
+    "of this report names no rules: with rules=<their name> and task=compare they decide again."
+)
 Price = Annotated[float, Field(ge=0)]
 
 
@@ -133,17 +138,21 @@ class Report:
         )
 
     def _compared(self, lab: Lab) -> list[str]:
-        """Make the comparison where there is none that knows all results; why it could not be made, if so."""
+        """Make the comparison where there is none that knows all results; what a reader must know of it."""
         path = lab.outputs / "reports" / lab.group / "comparison.json"
+        notes = []
         try:
             if path.exists() and path.stat().st_mtime >= _newest(lab):
                 lab.store.index_report(path)
-            else:
-                self.compare.compare(lab)
+                if lab.store.ask(COMPARED_ARMS, {"group": lab.group}).rows:
+                    return []
+            if path.exists() and lab.rules is None and read_json(path).get("rules") is not None:
+                notes.append(RULES_LEFT_OUT)
+            self.compare.compare(lab)
         except LabError as error:
             log.info("comparison  %s", error)
-            return [f"There is no comparison: {error}."]
-        return []
+            notes.append(f"There is no comparison: {error}.")
+        return notes
 
 
 def _paths(lab: Lab) -> list[Path]:

@@ -92,6 +92,18 @@ def test_a_comparison_is_made_again_only_after_newer_results(tmp_path: Path, mad
     assert json.loads(path.read_text())["confidence"] == 0.9
 
 
+def test_rules_that_are_left_out_are_missed(tmp_path: Path, made_up: Any, report: Any, execute: Any) -> None:
+    made_up.fill(tmp_path, made_up.few()[:2], evaluators=("schema",)).close()
+    line = ("task=compare", "group=study", "task.resamples=99", "rules=success", "task.format=json")
+    execute(*line, outputs=tmp_path).store.close()
+    text = report()
+    assert "The rules (not declared beforehand) say of base → lora, schema/schema" in text
+    newer = (tmp_path / "reports" / "study" / "comparison.json").stat().st_mtime + 5
+    os.utime(tmp_path / "groups" / "study" / "lora0.json", (newer, newer))
+    assert "The comparison before this one decided by rules." in report()
+    assert "The rules (" not in report()
+
+
 def test_an_unknown_group_is_told(tmp_path: Path, made_up: Any, execute: Any) -> None:
     made_up.fill(tmp_path, made_up.few()[:1], evaluators=("schema",)).close()
     with pytest.raises(LabError, match=r"no group 'stdy' in the store; there are: study"):
