@@ -23,7 +23,7 @@ from scripts.study_results import (
     time_ratio,
 )
 
-REFERENCES = ("adamw", "adamw_b4")
+REFERENCES = ("adamw", "adamw_b4", "rank", "placebo16")  # the first is what time and forgetting are told beside
 HEAD = """# GRIT beside other updates of LoRA: what was measured
 
 Written by `python scripts/study_grit.py` from the folders of its trainings; nothing here is typed in. Every arm is
