@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune_lab.errors import ConfigError
+from finetune_lab.errors import ConfigError, WorldError
 from finetune_lab.text.chat import Chat
 
 FILE = "model.gguf"
@@ -149,5 +149,11 @@ def read_gguf(path: Path) -> Any:
     """The model of a GGUF file as Transformers reads it, dequantised to float32."""
     from transformers import AutoModelForCausalLM
 
-    with redirect_stderr(StringIO()):  # a bar of its own, which nothing switches off
-        return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    try:
+        with redirect_stderr(StringIO()):  # a bar of its own, which nothing switches off
+            return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WorldError(
+            f"Transformers cannot read {path.name} back, so it cannot be set against what was scored: {reason}"
+        ) from None

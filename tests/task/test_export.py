@@ -133,10 +133,6 @@ class WrongMerge:
         return plain
 
     @staticmethod
-    def without_the_adapter(trained):
-        return plain_copy(trained.base())
-
-    @staticmethod
     def onto_the_unrounded_base(trained):
         """The usual mistake with QLoRA: the adapter on the weights from before the quantisation."""
         from peft import PeftModel
@@ -145,7 +141,7 @@ class WrongMerge:
         return PeftModel.from_pretrained(whole.module, str(trained.adapter)).merge_and_unload()
 
 
-FAULTS = ["into_rounded_weights", "scaled_twice", "without_the_adapter", "onto_the_unrounded_base"]
+FAULTS = ["into_rounded_weights", "scaled_twice", "onto_the_unrounded_base"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
