@@ -142,7 +142,7 @@ def uses(ask: Asking) -> Section:
         Column(name="use", head="use"),
         Column(name="metric", head="metric"),
         Column(name="arm", head="first"),
-        Column(name="num_first", head="level with it", form="count"),
+        Column(name="num_first", head="arms level", form="count"),
         Column(name="value", head="value", form="number"),
         Column(name="unit", head="unit"),
         Column(name="difference", head="to the base", form="signed"),

@@ -158,3 +158,18 @@ def test_phone_and_dark(opened: Any, width: int, theme: str) -> None:
     assert opened.execute_script(colour) > 200
     opened.execute_script("document.querySelector('[data-theme-choice=auto]').click()")
     assert opened.get_log("browser") == []
+
+
+@pytest.mark.parametrize("num_runs", [1, 2])
+def test_few_arms_are_drawn_as_well(
+    browser: Any, compose_line: Any, made_up: Any, tmp_path: Path, num_runs: int
+) -> None:
+    made_up.fill(tmp_path, made_up.few()[: 2 * num_runs : 2], num_samples=12).close()
+    lab, task = compose_line("task=report", "group=study", "task.compare.resamples=99", outputs=tmp_path)
+    task.execute(lab)
+    lab.store.close()
+    browser.get((tmp_path / "reports" / "study" / "report.html").as_uri())
+    assert [one for one in browser.execute_script(DRAW_ALL) if one[1] != "yes"] == []
+    assert browser.get_log("browser") == []
+    told = browser.execute_script("return document.querySelectorAll('#results .chart')[1].textContent")
+    assert told.count("lora") > 0

@@ -76,7 +76,9 @@ const KINDS = {
     if (!shown.length) return nothing();
     const wide = width > 620;
     const names = new Map(shown.map((row) => [row.place, visible(row[uses.y])]));
-    const left = Math.min(Math.max(...[...names.values()].map((name) => name.length)) * 7.2 + 16, width * (wide ? 0.34 : 0.4));
+    const start = sharedStart([...names.values()]);
+    const short = (place) => names.get(place).slice(start);
+    const left = Math.min(Math.max(...[...names.values()].map((name) => name.length - start)) * 7.2 + 16, width * (wide ? 0.34 : 0.4));
     const most = Math.floor((left - 14) / 7.1);
     const unit = uses.unit && shown[0][uses.unit] ? `, ${visible(shown[0][uses.unit])}` : "";
     const isGain = uses.shape ? (shown[0].higher_is_better === 0 ? ", less is better" : ", more is better") : "";
@@ -94,7 +96,7 @@ const KINDS = {
     return Plot.plot({
       width, height: 56 + shown.length * 25, marginLeft: left, marginRight: wide ? 190 : 16, marginBottom: 40, style,
       x: { label: `${uses.x_label ?? ""}${unit}${isGain}`, labelAnchor: "center", labelArrow: "none", grid: true, nice: true, ticks: Math.max(3, Math.floor(width / 130)) },
-      y: { domain: shown.map((row) => row.place), label: null, tickSize: 0, tickFormat: (place) => cut(names.get(place), most) },
+      y: { type: "point", domain: shown.map((row) => row.place), label: null, tickSize: 0, tickFormat: (place) => cut(short(place), most) },
       marks: [
         uses.zero ? Plot.ruleX([0], { stroke: "currentColor", strokeOpacity: 0.7 }) : null,
         uses.low ? Plot.ruleY(shown.filter((row) => row[uses.low] !== null), { y: "place", x1: uses.low, x2: uses.high, stroke: (row) => looks(row).colour, strokeWidth: 2 }) : null,
@@ -178,7 +180,7 @@ const KINDS = {
     return Plot.plot({
       width, height: 56 + kept.length * 30, marginLeft: left, marginRight: 18, marginBottom: 40, style,
       x: { label: "share of answers, %", percent: true, labelAnchor: "center", labelArrow: "none", domain: [0, 100], ticks: 5 },
-      y: { domain: kept, label: null, tickSize: 0, tickFormat: (name) => cut(visible(name), Math.floor((left - 14) / 7.1)) },
+      y: { type: "band", domain: kept, label: null, tickSize: 0, tickFormat: (name) => cut(visible(name), Math.floor((left - 14) / 7.1)) },
       marks: [
         Plot.barX(shown, Plot.stackX({ order }, { x: share, y: uses.y, fill: (row) => colour(row[uses.part]), stroke: "var(--card)", strokeWidth: 2 })),
         Plot.text(shown.filter((row) => share(row) * (width - left) > 64), Plot.stackX({ order }, { x: share, y: uses.y, text: (row) => `${cut(visible(row[uses.part]), 10)} ${row[uses.x]}`, fill: "var(--page)", fontWeight: 600 })),
@@ -211,6 +213,11 @@ const KINDS = {
 
 const tipped = { fill: "var(--card)", stroke: "var(--soft)", textPadding: 8, lineHeight: 1.3, maxRadius: 60 };
 const cut = (text, most) => (text.length <= most ? text : `${text.slice(0, Math.max(3, most - 1))}…`);
+/** How many letters all names begin with, up to a dot: what layers share tells nothing. */
+function sharedStart(names) {
+  const dots = [...names[0].matchAll(/\./g)].map((found) => found.index + 1).reverse();
+  return names.length < 2 ? 0 : dots.find((end) => names.every((name) => name.startsWith(names[0].slice(0, end)) && name.length > end)) ?? 0;
+}
 const broken = (text) => visible(text).split(/(?<=[/_])/).flatMap((part) => [part, element("wbr")]);
 
 function ticksOf(rows, column, width) {
