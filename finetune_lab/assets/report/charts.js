@@ -171,7 +171,8 @@ const KINDS = {
     const kept = whole ? names : names.slice(0, MOST_ROWS);
     const shown = rows.filter((row) => kept.includes(row[uses.y]));
     const parts = distinct(rows, uses.part).sort((a, b) => (b === "valid") - (a === "valid"));
-    const colour = (part) => `var(--c${[2, 1, 0, 4, 3, 5, 6][parts.indexOf(part) % 7]})`;
+    const failing = parts.filter((part) => part !== "valid");
+    const colour = (part) => `var(--c${part === "valid" ? 2 : [1, 0, 4, 3, 5, 6][failing.indexOf(part) % 6]})`;
     for (const part of parts) keyLine(key, drawnMark("square", colour(part)), part);
     const left = Math.min(Math.max(...kept.map((name) => String(name).length)) * 7.2 + 16, width * 0.4);
     const sums = d3.rollup(shown, (group) => d3.sum(group, (row) => row[uses.x]), (row) => row[uses.y]);
