@@ -204,7 +204,7 @@ def test_a_raised_revision_is_another_experiment(place: str, world: World, monke
     before = world.lab()
     old, old_base = before.artifact.key, before.base.key
     module, _, name = place.rpartition(".")
-    monkeypatch.setattr(getattr(importlib.import_module(module), name), "REVISION", 2)
+    monkeypatch.setattr(getattr(importlib.import_module(module), name), "REVISION", 99)
     after = world.lab()
     assert after.artifact.key != old
     assert (after.base.key != old_base) == (name == "Tiny")
@@ -216,7 +216,7 @@ def test_a_raised_revision_of_an_evaluator_is_another_measure_of_the_same_experi
     from finetune_lab.eval.perplexity import Perplexity
 
     before = world.lab().measures
-    monkeypatch.setattr(Perplexity, "REVISION", 2)
+    monkeypatch.setattr(Perplexity, "REVISION", 99)
     after = world.lab()
     assert after.measures["perplexity"] != before["perplexity"]
     assert after.measures["schema"] == before["schema"]
@@ -299,7 +299,9 @@ def test_dry_on_nothing_leaves_nothing(world: World, tmp_path: Path) -> None:
 def test_dry_does_not_prepare_data_of_an_evaluators_own(own: World, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text("one\n\ntwo\n\nthree")
-    source = "{_target_:finetune_lab.data.text.Text,separator:null,split:{train:0,validation:0,test:1,seed:0}"
+    source = (
+        "{_target_:finetune_lab.data.text.Text,separator:null,filters:{},split:{train:0,validation:0,test:1,seed:0}"
+    )
     before = own.tree()
     own.run("dry=true", f"eval.perplexity.rows.data={source},path:'{other}'}}")
     assert own.tree() == before

@@ -93,6 +93,9 @@ class Bench:
     def answers(self, *_: Any) -> Any:
         return ()
 
+    def ask(self, *_: Any) -> Any:
+        raise AssertionError("no judge is asked here")
+
     def renews(self, *_: Any) -> bool:
         return False
 

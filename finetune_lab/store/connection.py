@@ -57,7 +57,8 @@ class Database:
             self.close()
             exists = create or self.path.exists()
             self._open = open_database(self.path) if exists else open_database(None)
-            self._seen = self._identity()
+            # not looked at again where there was none: another process may have made it since
+            self._seen = self._identity() if exists else (os.getpid(), 0, 0)
         return self._open
 
     def _identity(self) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from finetune_lab.store import connection
 from finetune_lab.store.store import Store
 
 NUM_PROCESSES, NUM_STEPS, NUM_STORES = 4, 40, 30
@@ -90,3 +91,23 @@ def _together(jobs):
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+def test_a_store_made_by_another_in_the_moment_of_looking_is_written_to(tmp_path, monkeypatch):
+    path = tmp_path / "lab.sqlite"
+    mine, other = Store(path), Store(path)
+    real = connection.open_database
+
+    def late(place):
+        opened = real(place)
+        if place is None:  # between looking and opening, another process makes the file
+            monkeypatch.setattr(connection, "open_database", real)
+            other.add_metrics("theirs", 1, 1.0, {"train/loss": 1.0})
+        return opened
+
+    monkeypatch.setattr(connection, "open_database", late)
+    assert mine.runs() == []
+    mine.add_metrics("mine", 1, 1.0, {"train/loss": 1.0})
+    mine.close()
+    with sqlite3.connect(path) as asked:
+        assert asked.execute("select run from training_metric order by run").fetchall() == [("mine",), ("theirs",)]
