@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from io import StringIO
 from pathlib import Path
@@ -73,7 +74,12 @@ def test_at_a_real_terminal(rows: list[str], tmp_path: Path, root: Path) -> None
     own = [*rows, "task=review", "task.reviewer=ada", f"task.decisions={decisions}", f"outputs={tmp_path / 'out'}"]
     environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(root)}
     child = pexpect.spawn(
-        sys.executable, ["-m", "finetune_lab", *own, "tracker=none"], env=environment, encoding="utf-8", timeout=240
+        sys.executable,
+        ["-m", "finetune_lab", *own, "tracker=none"],
+        env=environment,
+        encoding="utf-8",
+        timeout=240,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell's children ignore it
     )
     child.expect_exact("[q]uit > ")
     assert "q0" in child.before
