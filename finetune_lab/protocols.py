@@ -53,6 +53,10 @@ class LanguageModel(Protocol):
 class Runtime(Protocol):
     """How the work is done on this machine; nothing here changes a number, so none of it is identity."""
 
+    @property
+    def judges(self) -> Any:
+        """How judge models are asked: inference.clients.limits.Limits."""
+
     def resolved_device(self) -> str: ...
     def checkpoints_gradients(self) -> bool: ...
     def precision(self, asked: str) -> str:
