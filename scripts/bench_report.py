@@ -82,7 +82,11 @@ def _first_paint(path: Path, times: int) -> list[float] | None:
         try:
             opened.get(path.as_uri())
             ask = "return performance.getEntriesByName('first-contentful-paint').map((one) => one.startTime)"
-            found += [round(one) for one in opened.execute_script(ask)]
+            for _ in range(50):  # the entry is written a moment after the page is there
+                if painted := opened.execute_script(ask):
+                    found.append(round(painted[0]))
+                    break
+                time.sleep(0.1)
         finally:
             opened.quit()
     return found
