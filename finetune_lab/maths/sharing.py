@@ -3,7 +3,9 @@
 B resamples, G clusters, k columns: two comparisons that have an arm in common also share its columns.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,8 @@ from finetune_lab.records import Statistic
 
 Floats = NDArray[np.float64]
 Case = tuple[Statistic, Pairs]
-BATCH = 256  # comparisons whose resamples are held at once: at most 80 MB for 9,999 resamples
+BATCH = 256  # comparisons whose resamples a thread holds at once: at most 80 MB for 9,999 resamples
+MOST_THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +35,21 @@ class Shared:
 def share(cases: Sequence[Case], *, confidence: float, resamples: int, seed: int) -> list[Shared]:
     """Resample all cases; those with as many clusters see the same resamples, whatever else is in the list."""
     ready = [Shared()] * len(cases)
-    for places in _batches(cases):
+
+    def shared(places: list[int]) -> list[Shared]:
         batch = [cases[place] for place in places]
         sums = [cluster_sums(pairs) for _, pairs in batch]
         # the same seeds for every batch: comparisons stay on one matrix however many there are
         intervals = _intervals(batch, sums, confidence, resamples, np.random.default_rng([seed, 0]))
         swaps = _swaps(batch, sums, resamples, np.random.default_rng([seed, 1]))
-        for place, interval, swap in zip(places, intervals, swaps, strict=True):
-            ready[place] = Shared(interval=interval, swap=swap)
+        return [Shared(interval=interval, swap=swap) for interval, swap in zip(intervals, swaps, strict=True)]
+
+    # batches know nothing of one another, and matrix products and sorting let other threads work
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        batches = list(_batches(cases))
+        for places, found in zip(batches, pool.map(shared, batches), strict=True):
+            for place, one in zip(places, found, strict=True):
+                ready[place] = one
     return ready
 
 
