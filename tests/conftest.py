@@ -228,8 +228,8 @@ def drawn_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_engine: Callabl
     tuned = get_peft_model(engine.module, LoraConfig(r=4, lora_alpha=8, target_modules=layers, task_type="CAUSAL_LM"))
     drawn = torch.Generator().manual_seed(7)
     for name, weight in tuned.named_parameters():
-        if "lora_B" in name:
-            weight.data = 0.4 * torch.randn(weight.shape, generator=drawn)
+        if "lora_" in name:  # both matrices: PEFT draws A from the process' own generator, which earlier tests moved
+            weight.data = (0.4 if "lora_B" in name else 0.05) * torch.randn(weight.shape, generator=drawn)
     tuned.save_pretrained(folder)
     tuned.unload()
     engine.module.requires_grad_(False)
