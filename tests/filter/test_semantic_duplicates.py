@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from finetune_lab.errors import WorldError
-from finetune_lab.fingerprint import fingerprint
 from finetune_lab.filter.semantic_duplicates import SemanticDuplicates
+from finetune_lab.fingerprint import fingerprint
 
 CHOICE = "filter@data.filters=[semantic_duplicates]"
 

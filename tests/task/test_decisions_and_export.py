@@ -174,7 +174,11 @@ def test_the_store_holds_the_newest_comparison_and_finds_it_again(lab, capsys):
         return tests, said, parts
 
     found = asked()
-    assert found == ([("grit", "passed", "better")], [("success", 0)], [("arms",), ("fronts",), ("tallies",), ("trainings",)])
+    assert found == (
+        [("grit", "passed", "better")],
+        [("success", 0)],
+        [("arms",), ("fronts",), ("tallies",), ("trainings",)],
+    )
     lab.store.path.unlink()
     assert lab.store.reindex(lab.outputs).counts["reports"] == 1
     assert asked() == found
