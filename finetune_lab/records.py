@@ -191,6 +191,14 @@ class TrainingReport:
     stopped: Literal["steps", "early"]
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def untrained(cls, **known: Any) -> "TrainingReport":
+        """Of a method that takes no step: what is `known`, and nothing spent or learned."""
+        nothing: dict[str, Any] = {"best_validation_loss": None, "final_training_loss": None, "wall_seconds": 0.0}
+        counts = ("steps", "target_tokens", "input_tokens", "segments", "trainable_parameters", "parameters")
+        nothing |= dict.fromkeys((f"num_{name}" for name in counts), 0)
+        return cls(**(nothing | {"best_step": 0, "peak_bytes": 0, "adapter_bytes": 0, "stopped": "steps"} | known))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:

@@ -53,20 +53,9 @@ class Adapter:
         weights = self._weights()
         record = {"path": str(self.path), "digest": fingerprint(self)}
         write_atomically(job.folder / RECORD, json.dumps(record, indent=2))
-        return TrainingReport(
-            num_steps=0,
-            best_step=0,
-            best_validation_loss=None,
-            final_training_loss=None,
-            num_target_tokens=0,
-            num_input_tokens=0,
-            wall_seconds=0.0,
-            num_segments=0,
-            peak_bytes=0,
+        return TrainingReport.untrained(
             num_trainable_parameters=sum(map(_num_numbers, weights)),
-            num_parameters=0,
             adapter_bytes=sum(path.stat().st_size for path in weights),
-            stopped="steps",
             extra={"trained_elsewhere": True, "base": self._settings().get("base_model_name_or_path")},
         )
 

@@ -18,21 +18,7 @@ class Base:
 
     def train(self, job: Job) -> TrainingReport:
         """Nothing is learned and nothing written."""
-        return TrainingReport(
-            num_steps=0,
-            best_step=0,
-            best_validation_loss=None,
-            final_training_loss=None,
-            num_target_tokens=0,
-            num_input_tokens=0,
-            wall_seconds=0.0,
-            num_segments=0,
-            peak_bytes=0,
-            num_trainable_parameters=0,
-            num_parameters=0,
-            adapter_bytes=0,
-            stopped="steps",
-        )
+        return TrainingReport.untrained()
 
     def apply(self, model: Any, folder: Path) -> AbstractContextManager[LanguageModel]:
         """The model without any adapter."""

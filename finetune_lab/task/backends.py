@@ -136,7 +136,7 @@ def _served(lab: Lab, artifact: Artifact, form: Any) -> Any:
         if artifact.folder is None or read_note(folder) is None:
             raise WorldError(
                 f"there is no GGUF file at {folder}; run the same line with task=export export@task.format=gguf, "
-                "or name one: task.backends.llama_cpp.file=…"
+                "or name one in the field `file` of the backend that reads it"
             )
         return next(folder.glob("*.gguf"))
 
