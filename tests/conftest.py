@@ -234,3 +234,30 @@ def drawn_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_engine: Callabl
     tuned.unload()
     engine.module.requires_grad_(False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium without a window."""
+    import shutil
+
+    selenium = pytest.importorskip("selenium.webdriver", reason="pip install .[dev]")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver):
+        pytest.skip("no chromium and chromedriver on this machine (apt-get install chromium chromium-driver)")
+    options = selenium.ChromeOptions()
+    options.binary_location = program
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,900",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    opened.set_page_load_timeout(120)
+    opened.set_script_timeout(120)
+    yield opened
+    opened.quit()

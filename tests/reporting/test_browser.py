@@ -1,8 +1,6 @@
 """A report in a real browser: no error, every chart drawn, the search works, hostile text stays text."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +18,6 @@ const cells = (table) => [...table.querySelectorAll('tbody td')];
 return [...document.querySelectorAll('figure.table table')].flatMap((table) => cells(table).map(
   (cell) => [table.dataset.query, Number(cell.parentNode.dataset.row), cell.dataset.column, cell.textContent]))
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium without a window."""
-    selenium = pytest.importorskip("selenium.webdriver", reason="pip install .[dev]")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        pytest.skip("no chromium and chromedriver on this machine (apt-get install chromium chromium-driver)")
-    options = selenium.ChromeOptions()
-    options.binary_location = program
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
-    opened.set_page_load_timeout(120)
-    opened.set_script_timeout(120)
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture(scope="module")

@@ -93,31 +93,6 @@ def test_the_page_fetches_nothing_and_runs_nothing(server: ReviewServer) -> None
     assert not any(tag in answer.text for tag in ("<script", "<img", "<link", "<iframe", " href="))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven as a person would."""
-    import shutil
-
-    selenium = pytest.importorskip("selenium.webdriver", reason="pip install .[dev]")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        pytest.skip("no chromium and chromedriver on this machine (apt-get install chromium chromium-driver)")
-    options = selenium.ChromeOptions()
-    options.binary_location = program
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=900,1000",
-    ):
-        options.add_argument(flag)
-    opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
-    opened.set_page_load_timeout(120)
-    yield opened
-    opened.quit()
-
-
 def test_a_person_reviews_in_a_browser(server: ReviewServer, browser: Any, tmp_path: Path) -> None:
     def press(kind: str) -> None:
         browser.find_element("css selector", f"button[value={kind}]").click()
