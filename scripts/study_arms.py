@@ -71,12 +71,13 @@ class Task:
         )
 
 
-def grit(title: str, *settings: str, start: float = LADDER_FROM) -> Arm:
+def grit(title: str, *settings: str, start: float = 2e-2) -> Arm:
     """An arm of GRIT: as `grit.yaml` has it but for `settings`."""
     return Arm(title=f"GRIT, {title}", optimizer="grit", settings=settings, start=start)
 
 
 BOTH = ("sides=[rank,input,output]", "wide_rank=16")
+WIDER = ("sides=[rank,input,output]", "wide_rank=64")
 ARMS = {
     "adamw": Arm(title="AdamW", optimizer="adamw"),
     "adamw_b4": Arm(
@@ -87,13 +88,15 @@ ARMS = {
     "rank": grit("rank side alone", "sides=[rank]"),
     "input16": grit("rank and input side, k 16", "sides=[rank,input]", "wide_rank=16"),
     "both16": grit("rank and both wide sides, k 16", *BOTH),
-    "both64": grit("rank and both wide sides, k 64", "sides=[rank,input,output]", "wide_rank=64"),
+    "both64": grit("rank and both wide sides, k 64", *WIDER),
     "placebo16": grit("placebo: random bases, k 16", *BOTH, "placebo=true"),
+    "bound": grit("no side: Adam with the bound on a step", "sides=[]"),
+    "both64_free": grit("rank and both wide sides, k 64, no bound", *WIDER, "kl_clip=null", start=1e-2),
 }
 FIRST_SLICE = tuple(ARMS)
 # what else was tried, each against what was expected of it (docs/log.md)
 ARMS |= {
-    "both16_b4": grit("both wide sides, k 16, B at 4 times A's rate", *BOTH, "outer_rate_ratio=4", start=5e-3),
+    "both16_b4": grit("both wide sides, k 16, B at 4 times A's rate", *BOTH, "outer_rate_ratio=4", start=1e-2),
     "wide16": grit("both wide sides without the rank side, k 16", "sides=[input,output]", "wide_rank=16"),
     "output16": grit("rank and output side, k 16", "sides=[rank,output]", "wide_rank=16"),
     "both16_often": grit("k 16, measured every 5, turned every 10 steps", *BOTH, "collect_every=5", "refresh_every=10"),
@@ -102,16 +105,17 @@ ARMS |= {
 
 _SPLIT = "data.split={train: 0.7, validation: 0.1, test: 0.2, seed: 42}"
 TASKS = {
-    "pocketguide": Task(data=("data=pocketguide", "data.max_rows=1000", _SPLIT), batch_size=3, max_length=384),
+    "pocketguide": Task(data=("data=pocketguide", "data.max_rows=1000", _SPLIT), batch_size=6, max_length=384),
     "alpaca": Task(
         data=("data=jsonl", f"data.path={REALDATA / 'instructions' / 'alpaca_en_demo.json'}", _SPLIT),
-        batch_size=6,
+        batch_size=12,
         max_length=256,
     ),
     "gsm8k": Task(
         data=("data=jsonl", f"data.path={REALDATA / 'instructions' / 'gsm8k_train.jsonl'}", _SPLIT),
-        batch_size=4,
+        batch_size=8,
         max_length=224,
+        num_train=1000,
     ),
 }
 

@@ -58,7 +58,7 @@ class Grit:
     exponent: PositiveFloat
     relative_damping: NonNegativeFloat
     damping: PositiveFloat
-    kl_clip: PositiveFloat
+    kl_clip: PositiveFloat | None
     reproject_every: PositiveInt | None
     reproject_rank: PositiveInt | None
     share: float | None = Field(gt=0, le=1)

@@ -13,13 +13,17 @@ from finetune_lab.training.grit.layers import LoraLayer, Side
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One stack in one step: matrices as rank × wide, their gradients and directions [n, r, width]."""
+    """One stack in one step: matrices as rank × wide, their gradients and directions d [n, r, width].
+
+    `curvature`: dᵀF d in nats for each matrix [n, 1, 1]; None where the rule does not say.
+    """
 
     sides: Sequence[Side]
     weights: list[Any]
     groups: list[dict[str, Any]]
     gradient: Tensor
     direction: Tensor
+    curvature: Tensor | None
     good: Tensor  # [n, 1, 1]: has a gradient, and it is finite
 
     @property
@@ -40,6 +44,17 @@ def stacked_gradients(weights: Sequence[Any], sides: Sequence[Side], dtype: torc
     if gradient.is_cpu and bool(good.all()):  # elsewhere asking would wait for the device
         return gradient, good
     return torch.where(good, gradient, 0.0), good
+
+
+def within(parts: Sequence[Part], kl_clip: float | None) -> Tensor | None:
+    """What all directions are multiplied by, so that the step changes what the model says by at most `kl_clip` nats
+    per scored token: KL ≈ ½ Σ (rate·d)ᵀF (rate·d). None where nothing bounds the step.
+    """
+    if kl_clip is None or any(part.curvature is None for part in parts):
+        return None
+    terms = [(part.rates.square() * part.curvature).sum() for part in parts if part.curvature is not None]
+    divergence = torch.stack(terms).sum() / 2
+    return (kl_clip / divergence.clamp_min(torch.finfo(divergence.dtype).tiny)).sqrt().clamp_max(1)
 
 
 def apply(part: Part, trust: float | None) -> None:

@@ -83,16 +83,21 @@ class Ekfac:
         asked = torch.tensor([("input" if side.inner else "output") in self._settings.sides for side in sides])
         return (known & asked.to(known.device)).to(self._statistics.dtype)[:, None, None]
 
-    def directions(self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int) -> Tensor:
-        """The normalised update [n, r, width] in the original space; moments are brought up to date.
+    def directions(
+        self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """The normalised update d [n, r, width] in the original space; moments are brought up to date.
 
-        Matrices that are not `good` [n, 1, 1] keep their moments and get a zero.
+        Matrices that are not `good` [n, 1, 1] keep their moments and get a zero. The second value is dᵀF d of each
+        matrix: second moments v are of a mean over N scored tokens, so that N·v stands for F (an upper bound, since
+        a mean gradient is in v too), and d = m/√v gives N·‖m‖² in any basis.
         """
         (beta1, beta2), eps = group["betas"], group["eps"]
         first, rank_basis, wide_basis = stack["first"], stack["rank_basis"], stack["wide_basis"]
         # in place and with a weight of 0 for what is not good: what counts here is how often memory is walked through
         taken = good.to(gradient.dtype)
         first.lerp_(gradient, (1 - beta1) * taken)
+        length = (torch.linalg.vector_norm(first, dim=(-1, -2), keepdim=True) / (1 - beta1**step)).square() * taken
         turned, moment = rank_basis.mT @ gradient, rank_basis.mT @ first
         inside, moment_inside = turned @ wide_basis, moment @ wide_basis
         turned.baddbmm_(inside, wide_basis.mT, alpha=-1)
@@ -106,11 +111,7 @@ class Ekfac:
         # normalising the rest turns some of it into the basis, which is taken out again
         moment_inside -= moment @ wide_basis
         moment.baddbmm_(moment_inside, wide_basis.mT)
-        return (rank_basis * taken) @ moment
-
-    def scale(self, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor | None:
-        """Adam's steps have a size of their own."""
-        return None
+        return (rank_basis * taken) @ moment, length * self._statistics.state["step_targets"]
 
     def carry(self, stack: Stack, gradient_turn: Tensor) -> None:
         """First moments are gradients and turn as they do; second moments turn with the bases, in `refresh`."""

@@ -56,13 +56,11 @@ class Precondition:
         settings = self._settings
         return powers(own, exponent=settings.exponent, relative_damping=settings.relative_damping)
 
-    def directions(self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int) -> Tensor:
-        """P g."""
-        return stack["inverse"] @ gradient * good
-
-    def scale(self, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor | None:
-        """The optimizer behind it sees to that."""
-        return None
+    def directions(
+        self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """P g; how long the step will be is up to the optimizer behind it."""
+        return stack["inverse"] @ gradient * good, None
 
     def carry(self, stack: Stack, gradient_turn: Tensor) -> None:
         """Nothing here outlives a refresh, which follows."""
@@ -82,7 +80,7 @@ class Published(Precondition):
 class Natural(Precondition):
     """Momentum of F⁻¹ g with the wide side taken as white, Σ ≈ λ·I, λ its mean square; gauge-invariant undamped.
 
-    A step is no longer than `kl_clip` allows: 2·KL ≈ rate² Σ ⟨direction, gradient⟩.
+    A step is no longer than `kl_clip` allows: dᵀF d ≈ ⟨d, g⟩ for d = F⁻¹ g.
     """
 
     gradients_only = False
@@ -106,18 +104,15 @@ class Natural(Precondition):
     def _inverses(self, own: Tensor, other: Tensor) -> Tensor:
         return powers(own, exponent=1.0, relative_damping=self._settings.relative_damping, normalised=False)
 
-    def directions(self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int) -> Tensor:
+    def directions(
+        self, stack: Stack, gradient: Tensor, good: Tensor, group: Any, step: int
+    ) -> tuple[Tensor, Tensor | None]:
         """The momentum with C⁻¹ g added to it; matrices that are not `good` keep theirs and get a zero."""
         momentum = stack["momentum"]
         fresh = momentum * group["betas"][0] + stack["inverse"] @ gradient
         momentum.copy_(torch.where(good, fresh, momentum))
-        return momentum * good
-
-    def scale(self, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor | None:
-        """What all directions are multiplied by; `pairs` are (direction, gradient, rates)."""
-        products = [(rates.square() * direction * gradient).sum() for direction, gradient, rates in pairs]
-        total = torch.stack([product.abs() for product in products]).sum()
-        return (self._settings.kl_clip / total.clamp_min(torch.finfo(total.dtype).tiny)).sqrt().clamp_max(1)
+        direction = momentum * good
+        return direction, (direction * gradient).sum((-1, -2), keepdim=True).abs()
 
     def carry(self, stack: Stack, gradient_turn: Tensor) -> None:
         """The momentum is a direction: it turns against the gradients."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from finetune_lab.training.grit import balancing, ranks
 from finetune_lab.training.grit.account import Account
-from finetune_lab.training.grit.applying import Inner, Part, apply, hand_on, stacked_gradients, update_others
+from finetune_lab.training.grit.applying import Inner, Part, apply, hand_on, stacked_gradients, update_others, within
 from finetune_lab.training.grit.ekfac import Ekfac
 from finetune_lab.training.grit.kfac import Natural, Precondition, Published
 from finetune_lab.training.grit.layers import (
@@ -28,6 +28,7 @@ from finetune_lab.training.grit.settings import GritSettings
 from finetune_lab.training.grit.statistics import Statistics
 from finetune_lab.training.grit.taps import Taps
 
+_EARLY_COLLECT, _EARLY_REFRESH = 4, 2  # the wait is at most this part of the steps so far
 RULES: dict[str, Any] = {"ekfac": Ekfac, "precondition": Precondition, "natural": Natural, "published": Published}
 
 
@@ -57,7 +58,7 @@ class Grit(torch.optim.Optimizer):
         )
         self._inner = self._make_inner(inner) if self._rule.gradients_only else None
         self._begin()
-        self._taps = Taps(model, self._layers, self._hear_inner, self._hear_outer)
+        self._taps = Taps(model, self._layers, self._hear_inner, self._hear_outer, self._statistics.hear_targets)
         self._taps.open = self._is_open
         self._handles = [follow_loaded_ranks(layer) for layer in self._layers]
 
@@ -81,7 +82,8 @@ class Grit(torch.optim.Optimizer):
             key: self._rule.begin(sides, self._layers[sides[0].layer].rank, self._lead.device, self._statistics.dtype)
             for key, sides in self._sides.items()
         }
-        self.state[self._lead] = {"step": 0, "refreshes": 0, "refreshed": 0, "reprojected": -1, "spent_nats": 0.0}
+        self.state[self._lead] = {"step": 0, "refreshes": 0, "refreshed": 0, "collected": 0, "reprojected": -1}
+        self.state[self._lead]["spent_nats"] = 0.0
 
     @property
     def _progress(self) -> dict[str, Any]:
@@ -126,6 +128,7 @@ class Grit(torch.optim.Optimizer):
             state["step"] += 1
             if self._collecting:
                 self._statistics.fold()
+                state["collected"] = state["step"]
                 self._look(state)
             self._update(state["step"])
             self._collecting = self._collects_next(state)
@@ -151,7 +154,14 @@ class Grit(torch.optim.Optimizer):
             )
 
     def _collects_next(self, state: dict[str, Any]) -> bool:
-        return bool(state["refreshes"] == 0 or state["step"] % self._settings.collect_every == 0)
+        """Until the first turn always; then every `collect_every` steps, and early on more often: nothing was known of
+        e while B was zero, and curvature changes fastest in the first steps.
+        """
+        gap = self._gap(self._settings.collect_every, _EARLY_COLLECT, state["step"])
+        return bool(state["refreshes"] == 0 or state["step"] >= state["collected"] + gap)
+
+    def _gap(self, every: int, early: int, step: int) -> int:
+        return every if self._settings.mode == "published" else min(every, step // early)
 
     def _look(self, state: dict[str, Any]) -> None:
         """Turn to what is known of the curvature, where it is time to."""
@@ -160,7 +170,8 @@ class Grit(torch.optim.Optimizer):
             return
         every = settings.reproject_every
         reprojects = every is not None and (state["reprojected"] < 0 or step >= state["reprojected"] + every)
-        if not (reprojects or state["refreshes"] == 0 or step >= state["refreshed"] + settings.refresh_every):
+        gap = self._gap(settings.refresh_every, _EARLY_REFRESH, step)
+        if not (reprojects or state["refreshes"] == 0 or step >= state["refreshed"] + gap):
             return
         gauges = self._reproject(state) if reprojects else {}
         stacks = {key: (sides, self._stacks[key]) for key, sides in self._sides.items()}
@@ -207,7 +218,7 @@ class Grit(torch.optim.Optimizer):
 
     def _update(self, step: int) -> None:
         parts = [self._part(sides, self._stacks[key], step) for key, sides in self._sides.items()]
-        scale = self._rule.scale([(part.direction, part.gradient, part.rates) for part in parts])
+        scale = within(parts, self._settings.kl_clip)
         for part in parts:
             if self._collecting:
                 self.account.note(part)
@@ -221,8 +232,9 @@ class Grit(torch.optim.Optimizer):
         weights = [_weight(self._layers[side.layer], side) for side in sides]
         gradient, good = stacked_gradients(weights, sides, self._statistics.dtype)
         groups = [self.param_groups[0 if side.inner else 1] for side in sides]
-        direction = self._rule.directions(stack, gradient, good, groups[0], step)
-        return Part(sides=sides, weights=weights, groups=groups, gradient=gradient, direction=direction, good=good)
+        direction, curvature = self._rule.directions(stack, gradient, good, groups[0], step)
+        known: dict[str, Any] = {"sides": sides, "weights": weights, "groups": groups, "good": good}
+        return Part(gradient=gradient, direction=direction, curvature=curvature, **known)
 
     def _take(self, part: Part) -> None:
         if self._inner:

@@ -14,12 +14,14 @@ class GritSettings:
     betas, eps, weight_decay: as AdamW's; natural takes the first beta as momentum.
     sides: which curvature ekfac uses: rank (C_e, C_h), input (of x, for A), output (of g, for B).
     wide_rank: k, directions kept of a wide side. collect_every, refresh_every: steps between measurements, and between
-    turns to what was measured. burn_in_tokens: heard before the first turn; until then it is Adam (natural: momentum).
+    turns to what was measured; in the first steps both come sooner (not in published). burn_in_tokens: heard before the
+    first turn; until then it is Adam (natural: momentum).
     collect: one or all micro-batches of a step. statistics_decay: of the moving averages, per measurement.
     trust: largest root mean square of a matrix' update before lr. outer_rate_ratio: the rate of B over that of A.
     placebo: random bases of the wide sides in place of the measured ones.
     exponent, relative_damping: of precondition and natural; the damping is times tr(C)/r. damping: absolute, published.
-    kl_clip: largest divergence of a step in nats, natural.
+    kl_clip: largest divergence that a step may bring, in nats per scored token, for ekfac and natural; null for none.
+    It needs labels in the call of the model.
     reproject_every: steps between balancings of A and B, null for none. reproject_rank: directions that the published
     reprojection keeps. share, budget_nats: cut each module to the directions with this share of Σσ², or all modules
     together by what may be lost in nats per target token; floor: at least so many; shrink_after: no cut before so many
@@ -35,7 +37,7 @@ class GritSettings:
     collect_every: int = 10
     refresh_every: int = 20
     statistics_decay: float = 0.95
-    burn_in_tokens: int = 4096
+    burn_in_tokens: int = 1024
     collect: str = "one"
     trust: float | None = None
     outer_rate_ratio: float = 1.0
@@ -43,7 +45,7 @@ class GritSettings:
     exponent: float = 0.5
     relative_damping: float = 1e-3
     damping: float = 1e-2
-    kl_clip: float = 1e-2
+    kl_clip: float | None = 3e-3
     reproject_every: int | None = None
     reproject_rank: int | None = None
     share: float | None = None

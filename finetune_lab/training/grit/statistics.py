@@ -50,6 +50,7 @@ class Statistics:
             "folds": torch.zeros(len(layers), **self._like),  # batches that went into the averages of a layer
             "tokens": torch.zeros(len(layers), dtype=torch.float64, device=lead.device),
             "targets": torch.zeros(len(layers), dtype=torch.float64, device=lead.device),
+            "step_targets": torch.zeros((), **self._like),  # scored tokens of a step, all processes together
         }
         for width, sides in self.sides.items():
             size = min(wide_rank, width)
@@ -73,6 +74,7 @@ class Statistics:
             "targets": torch.zeros(len(like), **self._like),
             "size_x": torch.zeros(len(like), **self._like),
             "size_g": torch.zeros(len(like), **self._like),
+            "step_targets": torch.zeros((), **self._like),
         }
         for width, sides in self.sides.items():
             if any(self._wide[side.inner] for side in sides):
@@ -129,6 +131,10 @@ class Statistics:
         self._pending[f"wide.{width}"][place] += product.to(self._like["device"])
         self._pending[f"wide_rows.{width}"][place] += count
 
+    def hear_targets(self, targets: float) -> None:
+        """Count the scored tokens of one pass of a step that is measured, whether or not its curvature is taken in."""
+        self._pending["step_targets"] += targets
+
     def heard(self, number: int) -> bool:
         """Whether something of this layer waits to be folded in."""
         return number in self._heard
@@ -146,6 +152,9 @@ class Statistics:
             fresh = self._pending[name] / rows.clamp_min(1)
             state[name] = torch.where(good, state[name].lerp(fresh, 1 - self.decay), state[name])
         state["folds"] += good
+        if self._pending["step_targets"] > 0:
+            kept = self._kept(state["folds"].max()) if state["step_targets"] > 0 else 0.0
+            state["step_targets"] = state["step_targets"] * kept + self._pending["step_targets"] * (1 - kept)
         for name, amount in (("tokens", rows), ("targets", self._pending["targets"])):
             state[name] += torch.where(good, amount, 0.0).double()
         for width in self.sides:
@@ -161,11 +170,20 @@ class Statistics:
             return
         values = self.state[f"values.{width}"]
         first = values.sum(-1, keepdim=True) == 0  # nothing known yet: the batch counts whole
+        folds = self.state["folds"][[side.layer for side in self.sides[width]]]
         safe = torch.where(good[:, None, None], products, basis)
-        decay = torch.where(first, torch.zeros_like(values), torch.full_like(values, self.decay))[:, :1, None]
+        decay = torch.where(first, 0.0, self._kept(folds)[:, None])[:, :, None]
         mixed, sizes = power_step(basis, values, safe, decay)
         self.state[f"basis.{width}"] = torch.where(good[:, None, None], mixed, basis)
         self.state[f"values.{width}"] = torch.where(good[:, None], sizes, values)
+
+    def _kept(self, folds: Tensor) -> Tensor:
+        """The share that an average keeps of what it was, so that the first batch weighs no more than the others.
+
+        What a bias correction does to an average that begins with zeros, for one that begins with a batch.
+        """
+        folds = folds.clamp_min(1)
+        return (self.decay - self.decay**folds) / (1 - self.decay**folds)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """C_h and C_e [layers, r, r], corrected for the zeros that the averages began with."""

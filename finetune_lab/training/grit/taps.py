@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from finetune_lab.training.grit.layers import LoraLayer
 
 Hear = Callable[..., None]
+Count = Callable[[float], None]
 
 
 class _Inner(torch.autograd.Function):
@@ -47,7 +48,8 @@ class _Outer(torch.autograd.Function):
 
 
 class Taps:
-    """Hooks on `layers` that call `hear_inner(number, x, h, e)` and `hear_outer(number, g)` while `open` says so.
+    """Hooks on `layers` that call `hear_inner(number, x, h, e)` and `hear_outer(number, g)` while `open` says so, and
+    `count(tokens)` with the scored tokens of each forward pass, 0 where the call has no labels.
 
     `scale` brings e of the running backward pass to nats per token: the number of target tokens that the model's loss
     was divided by, over what that loss was multiplied by afterwards (shares of an accumulation, a loss scale, the
@@ -55,11 +57,14 @@ class Taps:
     is made outside the model, it is 1 and the unit is whatever that loss has.
     """
 
-    def __init__(self, model: nn.Module, layers: Sequence[LoraLayer], hear_inner: Hear, hear_outer: Hear) -> None:
+    def __init__(
+        self, model: nn.Module, layers: Sequence[LoraLayer], hear_inner: Hear, hear_outer: Hear, count: Count
+    ) -> None:
         self.open: Callable[[int], bool] = lambda number: False
         self.targets = 1.0  # scored tokens of the latest forward pass
         self.scale: float | Tensor = 1.0
         self._divisor = 1.0
+        self._tell = count
         self._handles = [
             model.register_forward_pre_hook(self._count, with_kwargs=True),
             model.register_forward_hook(self._watch_loss),
@@ -80,6 +85,7 @@ class Taps:
         self.targets = 1.0 if labels is None else float((labels[:, 1:] != -100).sum().clamp_min(1))
         self._divisor = self.targets if given is None else float(given)
         self.scale = self._divisor
+        self._tell(0.0 if labels is None else self.targets)
 
     def _watch_loss(self, _model: nn.Module, _args: Any, output: Any) -> None:
         loss = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
