@@ -158,7 +158,7 @@ class Grit(torch.optim.Optimizer):
         e while B was zero, and curvature changes fastest in the first steps.
         """
         gap = self._gap(self._settings.collect_every, _EARLY_COLLECT, state["step"])
-        return bool(state["refreshes"] == 0 or state["step"] >= state["collected"] + gap)
+        return bool(state["refreshes"] == 0 or state["step"] + 1 >= state["collected"] + gap)
 
     def _gap(self, every: int, early: int, step: int) -> int:
         return every if self._settings.mode == "published" else min(every, step // early)

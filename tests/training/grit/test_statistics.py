@@ -135,3 +135,31 @@ def test_wide_bases_are_the_leading_eigenvectors(small: Any) -> None:
     largest = torch.linalg.eigvalsh(covariance)[-8:].sum()
     assert float(torch.trace(basis.T @ covariance @ basis)) > 0.97 * float(largest)
     assert torch.allclose(basis.T @ basis, torch.eye(8), atol=1e-4)
+
+
+def test_every_batch_weighs_alike_in_the_first_bases(small: Any) -> None:
+    """After two batches the directions are those of both, and not of whichever came first."""
+    found = []
+    for order in ((0, 1), (1, 0)):
+        model = small.started(small.make_model())
+        optimizer = create_grit_optimizer(model, 1e-3, burn_in_tokens=10**9, collect="all", wide_rank=32)
+        for step in order:
+            model(**small.rows(step)).loss.backward()
+            optimizer._statistics.fold()
+        side = optimizer._statistics.sides[32][:1]
+        found.append(optimizer._statistics.wide_values(side)[0])
+    assert torch.allclose(found[0], found[1], rtol=0.02, atol=float(found[0].max()) * 1e-3)
+
+
+def test_curvature_is_heard_more_often_at_the_start(small: Any) -> None:
+    model = small.make_model()
+    optimizer = create_grit_optimizer(model, 1e-3, burn_in_tokens=1, collect_every=10, refresh_every=20, wide_rank=8)
+    heard = []
+    for step in range(60):
+        if optimizer._collecting:
+            heard.append(step)
+        small.train(model, optimizer, range(step, step + 1))
+    gaps = [after - before for before, after in zip(heard, heard[1:], strict=False)]
+    assert gaps == sorted(gaps)
+    assert gaps[:3] == [1, 1, 1]
+    assert gaps[-1] == 10
