@@ -36,7 +36,7 @@ def largest_divergence(small: Any, **options: Any) -> float:
 
 def test_no_step_says_much_else_than_is_allowed(small: Any) -> None:
     assert largest_divergence(small, kl_clip=None) > 100 * BOUND
-    assert largest_divergence(small, kl_clip=BOUND) < 2 * BOUND  # to second order it is BOUND
+    assert largest_divergence(small, kl_clip=BOUND) < 4 * BOUND  # the diagonal leaves out that directions add up
 
 
 @pytest.mark.parametrize("sides", [(), ("rank", "input", "output")])

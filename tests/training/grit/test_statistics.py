@@ -1,5 +1,6 @@
 """The measured curvature is that of the data, whatever the padding, checkpointing, loss scale and passes."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -159,7 +160,7 @@ def test_curvature_is_heard_more_often_at_the_start(small: Any) -> None:
         if optimizer._collecting:
             heard.append(step)
         small.train(model, optimizer, range(step, step + 1))
-    gaps = [after - before for before, after in zip(heard, heard[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(heard)]
     assert gaps == sorted(gaps)
     assert gaps[:3] == [1, 1, 1]
     assert gaps[-1] == 10
