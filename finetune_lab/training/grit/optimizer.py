@@ -1,7 +1,6 @@
 """GRIT as a torch optimizer: it listens to the backward pass and updates LoRA by what it heard of the curvature."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +221,9 @@ class Grit(torch.optim.Optimizer):
         for part in parts:
             if self._collecting:
                 self.account.note(part)
-            self._take(part if scale is None else replace(part, direction=part.direction * scale))
+            if scale is not None:
+                part.direction.mul_(scale)
+            self._take(part)
         if self._inner:
             self._inner.step(self.param_groups)
         else:
