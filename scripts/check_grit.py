@@ -1,6 +1,6 @@
 """Check two promises of GRIT on model tiny: a skewed start does not matter, and a falling rank costs little.
 
-python scripts/check_grit.py [--checks skew rank] [--steps 120] [--seeds 1] [--json FILE]
+python scripts/check_grit.py [--checks skew rank] [--steps 120] [--seeds 1] [--rate 3e-3] [--grit-rate 3e-3] [--json FILE]
 
 skew: from a trained start, cut once as it is and once as A → R A, B → B R⁻¹ with R = diag(1 … 1000), which is the same
 function: GRIT with balancing has to end within 1 % of its unskewed run, AdamW is shown beside it.
@@ -145,9 +145,9 @@ def stored_bytes(model: Any) -> int:
 
 
 def falling_rank(
-    bench: Bench, steps: int, seed: int, rate: float, ranks: Sequence[int], share: float, floor: int
+    bench: Bench, steps: int, seed: int, rate: float, grit_rate: float, ranks: Sequence[int], share: float, floor: int
 ) -> dict[str, Any]:
-    """Loss and bytes of AdamW at fixed ranks and of GRIT with a falling one."""
+    """Loss and bytes of AdamW at fixed ranks and of GRIT with a falling one, each at a rate of its own."""
     fixed: dict[int, tuple[float, int]] = {}
     for rank in ranks:
         model = bench.attached(rank, seed)
@@ -163,7 +163,7 @@ def falling_rank(
         "burn_in_tokens": 2000,
         "floor": floor,
     }
-    optimizer = optimizer_of(model, "grit", rate, **options)
+    optimizer = optimizer_of(model, "grit", grit_rate, **options)
     bench.train(model, optimizer, steps, seed)
     loss, stored = bench.loss(model), stored_bytes(model)
     chosen = sorted(layer.rank for layer in optimizer._layers)
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--checks", nargs="+", default=["skew", "rank"], choices=["skew", "rank"])
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--grit-rate", type=float, help="of the falling rank; the rate of the others unless given")
     parser.add_argument("--share", type=float, default=0.98)
     parser.add_argument("--floor", type=int, default=4, help="no rank below")
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2, 4, 8, 16])
@@ -203,7 +204,9 @@ def main() -> None:
             if check == "skew":
                 result = skew(bench, asked.steps, seed, asked.rate)
             else:
-                result = falling_rank(bench, asked.steps, seed, asked.rate, asked.ranks, asked.share, asked.floor)
+                grit_rate = asked.grit_rate or asked.rate
+                settings = (asked.ranks, asked.share, asked.floor)
+                result = falling_rank(bench, asked.steps, seed, asked.rate, grit_rate, *settings)
             found.append({"check": check, "seed": seed, **result})
             print(json.dumps(found[-1]), flush=True)
     if asked.json:
