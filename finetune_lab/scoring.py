@@ -79,10 +79,13 @@ class Scoring:
         return evaluator
 
     def _reference(self, name: str) -> Reference:
-        wanted = self._contrast(name).reference
+        return self.named(self._contrast(name).reference, f"eval.{name}.reference")
+
+    def named(self, wanted: str, asker: str) -> Reference:
+        """The artifact that the field `asker` names: base, the label of an arm of the group, or the key of a run."""
         if wanted == "base":
             return Reference(artifact=self.lab.base, arm=self.lab.base.key)
-        return find_reference(self.lab.outputs, self.lab.group, wanted, self.lab.seed, f"eval.{name}.reference")
+        return find_reference(self.lab.outputs, self.lab.group, wanted, self.lab.seed, asker)
 
     def of(self, artifact: Artifact) -> Iterator[str]:
         """The evaluators that score `artifact`, contrasts last: nothing is set against itself, and no base at all."""

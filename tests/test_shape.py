@@ -17,12 +17,12 @@ PACKAGE = ROOT / "finetune_lab"
 CONF = ROOT / "conf"
 
 PLUGINS = {"model", "data", "filter", "method", "adapter", "objective", "optimizer"} | {
-    "eval", "judge", "client", "criteria", "rules", "tracker", "runtime", "export", "backend"
+    "eval", "judge", "client", "criteria", "rules", "tracker", "runtime", "export", "backend", "device"
 }  # fmt: skip
 FLOORS = (
     {"records", "plugin", "fingerprint", "once", "provenance", "errors", "progress"},
     {"protocols", "store", "config", "maths", "text"},
-    {"training", "inference", "preparing", "checks", "comparison", "reporting"},
+    {"training", "inference", "preparing", "checks", "comparison", "reporting", "field", "people"},
     PLUGINS,
     {"lab", "scoring"},
     {"task"},

@@ -1,0 +1,1 @@
+"""People as judges: what they are asked, what they said, and what that is worth."""
