@@ -1,6 +1,6 @@
 """Check two promises of GRIT on model tiny: a skewed start does not matter, and a falling rank costs little.
 
-python scripts/check_grit.py [--checks skew rank] [--steps 120] [--seeds 1] [--rate 3e-3] [--grit-rate 3e-3] [--json FILE]
+python scripts/check_grit.py [--checks skew rank] [--steps 120] [--seeds 1] [--rate 3e-3] [--grit-rate 3e-3] [--json F]
 
 skew: from a trained start, cut once as it is and once as A → R A, B → B R⁻¹ with R = diag(1 … 1000), which is the same
 function: GRIT with balancing has to end within 1 % of its unskewed run, AdamW is shown beside it.
