@@ -3,6 +3,7 @@
 import sqlite3
 
 from finetune_lab.errors import LabError
+from finetune_lab.store.field_tests import FIELD
 from finetune_lab.store.found_views import FOUND
 from finetune_lab.store.group_views import GROUPS
 from finetune_lab.store.views import REPORTS
@@ -139,7 +140,7 @@ cross join measure_sample s on s.measure = c.measure and s.position = e.key""",
 # `reference`: of a contrast, the artifact that the subject was set against; null for a subject scored alone
 _CONTRASTS = ("alter table evaluation add column reference text",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS, FOUND, GROUPS)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, REPORTS, _CONTRASTS, FOUND, GROUPS, FIELD)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from finetune_lab.errors import DataError, LabError
 from finetune_lab.records import Answer, Sample
-from finetune_lab.store import exporting, indexing, questions, reports
+from finetune_lab.store import exporting, field_tests, indexing, questions, reports
 from finetune_lab.store.connection import Database
 from finetune_lab.store.folders import finite
 from finetune_lab.store.indexing import Tables
@@ -62,6 +62,9 @@ class Store:
         return self._index(
             path, reports.read_report, lambda connection, tables: self._put_report(connection, path, tables)
         )
+
+    def index_field_test(self, folder: Path) -> bool:
+        return self._index(folder, field_tests.read_field_test, self._put_field_test)
 
     def reindex(self, outputs: Path) -> Reindexed:
         """Read everything below `outputs` into a new file, which then replaces the content of this one at once.
@@ -222,6 +225,11 @@ class Store:
     def _put_report(self, connection: sqlite3.Connection, path: Path, tables: Tables) -> None:
         for table in reports.REPORT_TABLES:
             connection.execute(f"delete from {table} where group_name = ?", [reports.group_of(path)])
+        self._put(connection, tables)
+
+    def _put_field_test(self, connection: sqlite3.Connection, tables: Tables) -> None:
+        names = {row["field_test"] for row in tables["field_results"]}
+        connection.executemany("delete from field_results where field_test = ?", [(name,) for name in names])
         self._put(connection, tables)
 
     def _put_answers(self, connection: sqlite3.Connection, tables: Tables) -> None:
