@@ -45,7 +45,7 @@ class GritSettings:
     exponent: float = 0.5
     relative_damping: float = 1e-3
     damping: float = 1e-2
-    kl_clip: float | None = 3e-3
+    kl_clip: float | None = 5e-3
     reproject_every: int | None = None
     reproject_rank: int | None = None
     share: float | None = None
