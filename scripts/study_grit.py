@@ -5,7 +5,8 @@
 
 Stages. `search`: every arm tries rates on one seed and keeps the best by validation loss (study_choice.py). `final`:
 fresh seeds at the kept rate, scored on the test rows. `time`: arms with a step longer than AdamW's are given as many
-steps as fit in its time, their schedule included. Every training is a folder below `--outputs`, and a later call finds
+steps as fit in its time, their schedule included. `forgetting`: the first three seeds again, with the loss on base text
+along the way. Every training is a folder below `--outputs`, and a later call finds
 it again.
 """
 
@@ -30,7 +31,8 @@ from scripts.study_choice import by_rung, chosen, wanted  # noqa: E402
 from scripts.study_results import Note, pick, read_notes, time_ratio  # noqa: E402
 from scripts.study_runs import Run, do  # noqa: E402
 
-STAGES = ("search", "final", "time", "page")
+STAGES = ("search", "final", "time", "forgetting", "page")
+FORGETTING_SEEDS = 3
 REFERENCE = "adamw"
 
 
@@ -44,9 +46,11 @@ def searches(notes: list[Note], asked: Any, task: str, arm: str) -> list[Run]:
     ]
 
 
-def with_chosen_rates(notes: list[Note], asked: Any, stage: str, steps: dict[str, int]) -> Iterator[Run]:
+def with_chosen_rates(
+    notes: list[Note], asked: Any, stage: str, steps: dict[str, int], most: int | None = None
+) -> Iterator[Run]:
     """Fresh seeds of every arm whose rate is chosen; seeds outermost, so that what is there is balanced at any time."""
-    for seed in range(FIRST_SEED, FIRST_SEED + asked.seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + min(asked.seeds, most or asked.seeds)):
         for task in asked.tasks:
             for arm in asked.arms:
                 kept = pick(notes, stage="search", task=task, arm=arm, steps=asked.steps)
@@ -77,6 +81,10 @@ def due(notes: list[Note], asked: Any) -> list[Run]:
     missing = [run for run in runs if run not in there]
     if "time" in asked.stages and not missing:  # the steps that fit are known when the rest is there
         runs = list(with_chosen_rates(notes, asked, "time", in_equal_time(notes, asked)))
+        missing = [run for run in runs if run not in there]
+    if "forgetting" in asked.stages and not missing:
+        steps = dict.fromkeys(asked.arms, asked.steps)
+        runs = list(with_chosen_rates(notes, asked, "forgetting", steps, FORGETTING_SEEDS))
         missing = [run for run in runs if run not in there]
     return missing
 

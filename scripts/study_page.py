@@ -14,6 +14,7 @@ from scripts.study_results import (
     Gap,
     Note,
     at_equal_time,
+    forgetting,
     gaps,
     mean_and_deviation,
     mean_curve,
@@ -23,7 +24,13 @@ from scripts.study_results import (
     time_ratio,
 )
 
-REFERENCES = ("adamw", "adamw_b4", "rank", "placebo16")  # the first is what time and forgetting are told beside
+REFERENCES = (
+    "adamw",
+    "adamw_b4",
+    "rank",
+    "placebo16",
+    "bound",
+)  # the first is what time and forgetting are told beside
 HEAD = """# GRIT beside other updates of LoRA: what was measured
 
 Written by `python scripts/study_grit.py` from the folders of its trainings; nothing here is typed in. Every arm is
@@ -146,6 +153,39 @@ def speed(notes: list[Note], asked: Any, task: str, finals: dict[str, list[Note]
     return table([*head, "test loss with a schedule that fits AdamW's time, minus AdamW", "loss on base text"], rows)
 
 
+def matched(notes: list[Note], asked: Any, task: str) -> str:
+    """Loss on base text at AdamW's last validation loss, arm by arm; empty where it was not measured."""
+    kept = finals_of(notes, asked, task, "forgetting")
+    if REFERENCES[0] not in kept:
+        return ""
+    rows = []
+    for arm, own in kept.items():
+        found = forgetting(own, kept[REFERENCES[0]]) if arm != REFERENCES[0] else None
+        last = mean(note["base_curve"][-1][1] for note in own)
+        rows.append(
+            [
+                ARMS[arm].title,
+                str(len(own)),
+                f"{found[0]:+.4f} {interval(found[1], found[2])}" if found else "–",
+                number(last),
+            ]
+        )
+    head = ["arm", "seeds", "loss on base text at AdamW's last validation loss, minus AdamW's", "at its own end"]
+    return "### Forgetting at the same task loss\n\n" + table(head, rows)
+
+
+def plateaus(notes: list[Note], asked: Any) -> str:
+    """How wide each arm's rates within 1 % of its best lie, task by task."""
+    rows = []
+    for arm in ARMS:
+        tried = {t: by_rung(pick(notes, stage="search", task=t, arm=arm, steps=asked.steps)) for t in asked.tasks}
+        if all(len(losses) > 1 for losses in tried.values()):
+            widths = [plateau(losses) for losses in tried.values()]
+            rows.append([ARMS[arm].title, *(f"{'' if seen else '≥ '}{width:.2f}" for width, seen in widths)])
+    told = "Decades of learning rate within 1 % of an arm's best validation loss (one seed):"
+    return told + "\n\n" + table(["arm", *asked.tasks], rows) if rows else ""
+
+
 def rates(notes: list[Note], asked: Any, task: str, page: Path) -> str:
     """Validation loss by rate, with the plateau within 1 % of the best."""
     losses = {
@@ -190,9 +230,9 @@ def task_section(notes: list[Note], asked: Any, task: str) -> str:
         figure = asked.page.parent / "figures" / f"grit_curves_{task}.svg"
         curves = {ARMS[arm].title: mean_curve(kept) for arm, kept in finals.items()}
         line_chart(figure, title=f"{task}: mean over seeds", across="step", up="validation loss", series=curves)
-        parts += [f"![curves](figures/{figure.name})"]
+        parts += [f"![curves](figures/{figure.name})", matched(notes, asked, task)]
     parts += ["### Rates", rates(notes, asked, task, asked.page)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def summary(notes: list[Note], asked: Any) -> str:
@@ -211,7 +251,7 @@ def summary(notes: list[Note], asked: Any) -> str:
                 f"Test loss minus that of **{ARMS[reference].title}**, equal steps, each at its own best rate:"
             )
             parts.append(table(["arm", *found], rows))
-    return "\n\n".join(["## In short", *parts]) if parts else ""
+    return "\n\n".join(["## In short", *parts, plateaus(notes, asked)]) if parts else ""
 
 
 def summary_cell(gap: Gap | None) -> str:

@@ -137,6 +137,22 @@ def reached(curve: Sequence[Sequence[float]], target: float) -> float | None:
     return None
 
 
+def forgetting(notes: Sequence[Note], reference: Sequence[Note]) -> tuple[float, float, float] | None:
+    """Loss on base text where the reference's last validation loss is reached, minus the reference's last there: the
+    mean over seeds and its interval; None where fewer than two seeds reach it.
+    """
+    base, own, differences = by_seed(reference), by_seed(notes), []
+    for seed in own:
+        step = reached(own[seed]["curve"], base[seed]["curve"][-1][1]) if seed in base else None
+        if step is not None:
+            steps, losses = zip(*own[seed]["base_curve"], strict=True)
+            differences.append(float(np.interp(step, steps, losses)) - base[seed]["base_curve"][-1][1])
+    if len(differences) < 2:
+        return None
+    interval = t_interval(np.array(differences))
+    return mean(differences), interval.low, interval.high
+
+
 def steps_to_reference(notes: Sequence[Note], reference: Sequence[Note]) -> tuple[float | None, int]:
     """The median step at which an arm reaches the reference's last validation loss of the same seed; of how many."""
     base, own = by_seed(reference), by_seed(notes)

@@ -14,12 +14,15 @@ from scripts.study_arms import ARMS, SHARED, TASKS
 
 REVISION = 1  # bump when the same line starts to mean another number
 NUM_CURVE_ROWS, NUM_CURVE_POINTS = 10, 6  # validation rows behind each point of a loss curve
+NUM_FORGETTING_POINTS = 15
 NUM_BASE_DOCUMENTS, BASE_SEED = 32, 21  # held-out text of the embedded model (scripts/pretrain_tiny.py)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training. `stage`: search has no look at the test rows; final has, with loss curve and forgetting."""
+    """One training. `stage`: search has no look at the test rows; final has, with a loss curve; forgetting has a curve
+    of the loss on base text beside that.
+    """
 
     stage: str
     task: str
@@ -48,6 +51,8 @@ class Watch:
     seconds: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)
+    base_curve: list[tuple[int, float]] = field(default_factory=list)
+    base_rows: list[Any] = field(default_factory=list)  # where there are none, base text is not looked at
     rows: list[Any] = field(default_factory=list)
 
     def encode(self, setting: Any) -> Any:
@@ -75,6 +80,8 @@ class Watch:
                 watch.processor.append(time.process_time() - self.began[1])
                 if watch.every and state.global_step % watch.every == 0:
                     watch.curve.append((state.global_step, mean_loss(model, watch.rows)))
+                    if watch.base_rows:
+                        watch.base_curve.append((state.global_step, mean_loss(model, watch.base_rows)))
 
         return Callback()
 
@@ -193,6 +200,8 @@ def _train(run: Run, folder: Path, outputs: Path) -> dict[str, Any]:
     engine = _engine(SHARED)
     rows = _splits(run.task, (*SHARED, *TASKS[run.task].overrides(1)), outputs)
     watch = Watch(method.objective, every=max(1, run.steps // NUM_CURVE_POINTS) if run.stage != "search" else 0)
+    if run.stage == "forgetting":
+        watch.base_rows, watch.every = list(_base_rows()), max(1, run.steps // NUM_FORGETTING_POINTS)
     job = Job(
         model=lambda: engine,
         source=source,
@@ -220,6 +229,7 @@ def _train(run: Run, folder: Path, outputs: Path) -> dict[str, Any]:
         "scored": scored,
         "loss": {name: loss_of(found) for name, found in scored.items()},
         "curve": watch.curve,
+        "base_curve": watch.base_curve,
         "loop_seconds": sum(watch.seconds),
         "processor_seconds": sum(watch.processor),
         "steps": report.num_steps,

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts import study_arms, study_choice, study_grit, study_page, study_runs
 from scripts.study_choice import chosen, plateau, wanted
-from scripts.study_results import gaps, pick, reached, read_notes
+from scripts.study_results import forgetting, gaps, pick, reached, read_notes
 
 
 def climb(loss: Any, start: float = 1e-2) -> dict[int, float | None]:
@@ -43,6 +43,21 @@ def test_the_step_that_reaches_a_loss_is_read_between_points() -> None:
     assert reached([(10, 3.0), (20, 2.0)], 2.5) == pytest.approx(15)
     assert reached([(10, 3.0), (20, 2.0)], 1.0) is None
     assert reached([(10, 3.0)], 4.0) == 10
+
+
+def test_forgetting_is_told_where_the_task_loss_is_the_same() -> None:
+    """An arm that is twice as fast and forgets at the same pace has forgotten half as much at the reference's end."""
+
+    def kept(seed: int, pace: float) -> dict[str, Any]:
+        steps = [10, 20, 30, 40]
+        learned = [(step, 4.0 - 0.05 * pace * step + 0.01 * seed) for step in steps]
+        return {"run": {"seed": seed}, "curve": learned, "base_curve": [(s, 2.0 + 0.01 * pace * s) for s in steps]}
+
+    reference = [kept(seed, 1.0) for seed in range(3)]
+    same = forgetting([kept(seed, 2.0) for seed in range(3)], reference)
+    assert same is not None
+    assert same[0] == pytest.approx(0.0, abs=1e-9)
+    assert forgetting([kept(seed, 0.5) for seed in range(3)], reference) is None, "it never gets there"
 
 
 def note(arm: str, seed: int, shift: float) -> dict[str, Any]:
@@ -81,7 +96,10 @@ def test_two_arms_of_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert all("test" not in kept["scored"] for kept in searched), "no choice sees the test rows"
     for arm in asked.arms:
         assert {kept["run"]["rate"] for kept in pick(finals, arm=arm)} == {chosen(pick(searched, arm=arm))}
-        assert {kept["run"]["seed"] for kept in pick(finals, arm=arm)} == {1, 2}
+        assert {kept["run"]["seed"] for kept in pick(finals, arm=arm)} == {
+            study_arms.FIRST_SEED,
+            study_arms.FIRST_SEED + 1,
+        }
     again = study_runs.do(study_runs.Run(**finals[0]["run"]), asked.outputs)
     assert again == finals[0], "a finished training is found, not made"
     study_page.write_page(asked)
