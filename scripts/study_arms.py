@@ -89,7 +89,7 @@ ARMS = {
     "input16": grit("rank and input side, k 16", "sides=[rank,input]", "wide_rank=16"),
     "both16": grit("rank and both wide sides, k 16", *BOTH),
     "both64": grit("rank and both wide sides, k 64", *WIDER),
-    "placebo16": grit("placebo: random bases, k 16", *BOTH, "placebo=true"),
+    "placebo64": grit("placebo: random bases, k 64", *WIDER, "placebo=true"),
     "bound": grit("no side: Adam with the bound on a step", "sides=[]"),
     "both64_free": grit("rank and both wide sides, k 64, no bound", *WIDER, "kl_clip=null", start=1e-2),
 }

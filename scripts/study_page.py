@@ -28,7 +28,7 @@ REFERENCES = (
     "adamw",
     "adamw_b4",
     "rank",
-    "placebo16",
+    "placebo64",
     "bound",
 )  # the first is what time and forgetting are told beside
 HEAD = """# GRIT beside other updates of LoRA: what was measured
