@@ -1,6 +1,6 @@
 """Texts as vectors whose angle says how alike they are in meaning: by a sentence-embedding model, or without one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,16 +11,27 @@ from finetune_lab.text.latent import latent
 
 _BATCH_ROWS = 64
 
+Embedder = Callable[[Sequence[str]], Vectors]
+
 
 def embedded(texts: Sequence[str], *, model: Path | None, device: str, width: int, seed: int) -> Vectors:
     """Unit rows [texts, width of the model]; without a model TF-IDF reduced to `width`, fitted on these texts."""
     if model is None:
         return unit_rows(latent(texts, width=width, seed=seed))
+    return sentence_embedder(model, device)(texts)
+
+
+def sentence_embedder(model: Path, device: str) -> Embedder:
+    """The sentence-embedding model in a folder, loaded: texts -> unit rows [texts, width of the model]."""
     check_embedder(model)
     from sentence_transformers import SentenceTransformer
 
     loaded = SentenceTransformer(str(model), device=device, local_files_only=True, trust_remote_code=False)
-    return unit_rows(loaded.encode(list(texts), batch_size=_BATCH_ROWS, show_progress_bar=False))
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        return unit_rows(loaded.encode(list(texts), batch_size=_BATCH_ROWS, show_progress_bar=False))
+
+    return embed
 
 
 def embedder_digest(model: Path) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finetune_lab.text.tfidf import tfidf
+from finetune_lab.text.tfidf import Vocabulary, tfidf
 
 
 def test_words_of_one_text_are_left_out_and_rows_have_length_one():
@@ -17,3 +17,13 @@ def test_words_of_one_text_are_left_out_and_rows_have_length_one():
 def test_only_the_most_frequent_words_count():
     assert tfidf(["a b", "a b", "a"], most_words=1).shape == (3, 1)
     assert tfidf(["x", "y"]).tolist() == [[0.0], [0.0]]
+
+
+def test_new_texts_are_weighted_by_the_old_ones():
+    old = ["red boat", "red sail", "blue boat", "red boat sail"]
+    vocabulary = Vocabulary.of(old, most_words=10)
+    assert np.array_equal(vocabulary.rows(old).toarray(), tfidf(old, most_words=10))
+    new = vocabulary.rows(["red boat blue", "blue", "red boat"]).toarray()
+    assert np.array_equal(new[0], tfidf(old, most_words=10)[0])  # blue stands in one text alone: no word of theirs
+    assert not new[1].any()
+    assert Vocabulary.of(["a", "b"], most_words=10).rows(["a"]).toarray().tolist() == [[0.0]]
