@@ -133,6 +133,10 @@ class FakeChat:
         ids = (CONTROL["<bos>"], *self._bytes(sample.text or ""))
         return Tokens(sample=sample.id, ids=ids, targets=(False, *[True] * (len(ids) - 1)))
 
+    def everything(self, sample: Sample) -> Tokens:
+        ids = self.conversation(sample).ids
+        return Tokens(sample=sample.id, ids=ids, targets=(False, *[True] * (len(ids) - 1)))
+
     def decode(self, ids: Sequence[int]) -> str:
         return bytes(i - FIRST_BYTE for i in ids if i >= FIRST_BYTE).decode("utf-8", "replace")
 
@@ -174,7 +178,7 @@ class FakeLanguageModel:
         for name, turns in reversed(prompts.items()):
             asked = turns[-1]["content"]
             said = self.reply[asked] if isinstance(self.reply, Mapping) else self.reply(asked)
-            ids = self.chat._bytes(said)
+            ids = FakeChat._bytes(said)
             kept = ids[: decoding.max_new_tokens]
             self.asked.append(name)
             yield Answer(

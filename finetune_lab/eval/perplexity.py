@@ -47,10 +47,9 @@ class Perplexity:
         return self._evaluation(subject.rows, nats, tokens)
 
     def _pieces(self, chat: Chat, sample: Sample) -> list[Tokens]:
-        row = chat.conversation(sample)
         if self.mode == "completion":
-            return [row]
-        everything = Tokens(sample=row.sample, ids=row.ids, targets=(False, *[True] * len(row.ids))[: len(row.ids)])
+            return [chat.conversation(sample)]
+        everything = chat.everything(sample)
         if self.mode == "full":
             return [everything]
         return list(rolling(everything, window=self.window, context=self.context))

@@ -1,6 +1,7 @@
 """What a finished training left: whether it is there, and where its adapter lies."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,33 @@ def adapter_folder(artifact: Artifact) -> Path:
     The method is asked as it is in use, so that a folder that lies elsewhere is found and checked too. Raises
     ConfigError for a method that leaves something else than an adapter.
     """
-    with artifact.maker.apply(_Asked(), artifact.place) as found:
-        if not isinstance(found, Path):
+    with opened(artifact, Bare()) as found:
+        if found.chat is not None:
+            raise ConfigError(
+                f"{artifact.label} changes what the model is asked and leaves its weights as they are, so there is no "
+                "adapter to export; task=serve, task=chat and task=generate use it as it is"
+            )
+        if found.adapter is None:
             raise ConfigError(f"{artifact.label} leaves no adapter, so there is nothing to export or to serve by name")
-        return found
+        return found.adapter
 
 
-class _Asked:
-    """Stands where a model is switched over, and tells which folder was asked for."""
+def opened(artifact: Artifact, bare: "Bare") -> AbstractContextManager["Bare"]:
+    """What an artifact makes of a bare model: an adapter on its weights, another chat before it, or neither."""
+    found: AbstractContextManager[Bare] = artifact.maker.apply(bare, artifact.place)
+    return found
 
-    def with_adapter(self, folder: Path) -> AbstractContextManager[Any]:
-        return nullcontext(folder)
 
-    def as_base(self) -> AbstractContextManager[Any]:
-        return nullcontext(None)
+@dataclass
+class Bare:
+    """Stands where a model is switched over, and tells to what. A method may read `module` and put its own `chat`."""
+
+    chat: Any = None
+    module: Any = None
+    adapter: Path | None = None
+
+    def with_adapter(self, folder: Path) -> AbstractContextManager["Bare"]:
+        return nullcontext(replace(self, adapter=folder))
+
+    def as_base(self) -> AbstractContextManager["Bare"]:
+        return nullcontext(self)

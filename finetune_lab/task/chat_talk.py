@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from finetune_lab.lab import Lab
@@ -32,7 +32,7 @@ class Talk:
         with using as engine:
             chat = engine.chat
             if thinking is not None:
-                chat = replace(chat, options={**chat.options, "enable_thinking": thinking})
+                chat = chat.with_options({"enable_thinking": thinking})
             prompt = chat.prompt([*opening, *self.turns])
             for piece in stream(engine, prompt, decoding, name=str(len(self.turns))):
                 self.written += piece.text

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from finetune_lab.errors import ConfigError, WorldError
 from finetune_lab.inference.clients.keys import check_variable
-from finetune_lab.inference.trained import adapter_folder, check_trained
+from finetune_lab.inference.trained import Bare, adapter_folder, check_trained, opened
 from finetune_lab.lab import Lab
 from finetune_lab.once import read_note
 from finetune_lab.plugin import plugin
@@ -56,19 +56,23 @@ class Serve:
         with _listening(self.host, self.port) as listener:
             self._serve(lab, folders, key, listener)
 
-    def _serve(self, lab: Lab, folders: Mapping[str, Path], key: str | None, listener: socket.socket) -> None:
+    def _serve(self, lab: Lab, folders: Mapping[str, Path | None], key: str | None, listener: socket.socket) -> None:
         import uvicorn
 
         from finetune_lab.inference.adapters import loaded
-        from finetune_lab.inference.serving.app import Server, Settings
+        from finetune_lab.inference.serving.app import Offered, Server, Settings
         from finetune_lab.inference.serving.worker import Worker
 
         engine: Any = lab.language_model
-        with loaded(engine, folders) as adapters:
+        with ExitStack() as stack:
+            adapters = stack.enter_context(loaded(engine, {name: place for name, place in folders.items() if place}))
             worker = Worker(engine, adapters, max_rows=self.max_rows, max_waiting=self.max_waiting)
+            chats = _chats(engine, folders, lab.artifact, stack)
             settings = Settings(
-                models={"base": None, **{name: name for name in folders}},
-                chat=engine.chat,
+                models={
+                    name: Offered(adapter=name if folders.get(name) else None, chat=chat)
+                    for name, chat in chats.items()
+                },
                 decoding=self.decoding,
                 max_total_tokens=self.max_total_tokens or engine.module.config.max_position_embeddings,
                 max_body_bytes=self.max_body_bytes,
@@ -95,12 +99,16 @@ class Serve:
             raise WorldError(f"the environment variable {self.api_key_env} is not set; it should hold the server's key")
         return key
 
-    def _folders(self, lab: Lab) -> dict[str, Path]:
-        """The adapters by name; what this line would train is among them where it is trained already."""
-        found = {name: self._folder(lab, wanted) for name, wanted in self.adapters.items()}
+    def _folders(self, lab: Lab) -> dict[str, Path | None]:
+        """The adapters by name; what this line would train is among them where it is trained already.
+
+        None for what it has left instead of an adapter: another way of asking the same weights.
+        """
+        found: dict[str, Path | None] = {name: self._folder(lab, wanted) for name, wanted in self.adapters.items()}
         own = lab.artifact
         if read_note(own.place) is not None:
-            found.setdefault(own.label, adapter_folder(own))
+            with opened(own, Bare()) as asked:
+                found.setdefault(own.label, adapter_folder(own) if asked.chat is None else None)
         elif not found:
             log.info("nothing is trained at %s: the base alone is served", own.folder)
         if "base" in found:
@@ -120,6 +128,16 @@ class Serve:
         if not (path / "adapter_config.json").is_file():
             raise WorldError(f"task.adapters: {path} is no folder in PEFT's form")
         return path
+
+
+def _chats(engine: Any, folders: Mapping[str, Path | None], artifact: Artifact, stack: ExitStack) -> dict[str, Any]:
+    """The chat of every model that is served; that of the artifact which is no adapter stays open with `stack`."""
+    bare = Bare(chat=engine.chat, module=engine.module)
+    own = {
+        name: engine.chat if place else stack.enter_context(opened(artifact, bare)).chat
+        for name, place in folders.items()
+    }
+    return {"base": engine.chat, **own}
 
 
 def _is_loopback(host: str) -> bool:

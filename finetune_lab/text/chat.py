@@ -114,6 +114,15 @@ class Chat:
         given = [False] if self.bos is not None else []
         return Tokens(sample=sample.id, ids=tuple(ids), targets=(*given, *[True] * (len(ids) - len(given))))
 
+    def everything(self, sample: Sample) -> Tokens:
+        """The tokens of a row; every token behind the first is a target."""
+        row = self.conversation(sample)
+        return replace(row, targets=(False, *[True] * len(row.ids))[: len(row.ids)])
+
+    def with_options(self, options: Mapping[str, Any]) -> "Chat":
+        """The same with further options for the template."""
+        return replace(self, options={**self.options, **options})
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated tokens, without special tokens; nothing tidied, since schemas count characters."""
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -35,14 +35,21 @@ _REASONS = {"end": "stop", "length": "length"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Offered:
+    """One model as clients see it: the adapter that is switched on, None for the bare weights, and its chat."""
+
+    adapter: str | None
+    chat: Chat
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is served. `models`: the name that clients use -> the adapter's, None for the bare model.
+    """What is served. `models`: by the name that clients use.
 
     `key`: what clients must show, None for nothing. `hosts`: the names that the server may be called by, None for any.
     """
 
-    models: dict[str, str | None]
-    chat: Chat
+    models: dict[str, Offered]
     decoding: Decoding
     max_total_tokens: int
     max_body_bytes: int
@@ -110,10 +117,10 @@ class Server:
 
     async def _model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        self._adapter(name)
+        self._offered(name)
         return JSONResponse(_model(name))
 
-    def _adapter(self, name: str) -> str | None:
+    def _offered(self, name: str) -> Offered:
         if name not in self._settings.models:
             raise Refused(404, f"there is no such model; there are: {', '.join(self._settings.models)}")
         return self._settings.models[name]
@@ -150,11 +157,9 @@ class Server:
         return bytes(body)
 
     def _asked(self, asked: Completion, hand: Callable[[Piece | Exception], None]) -> Asked:
-        adapter = self._adapter(asked.model)
+        offered = self._offered(asked.model)
         decoding = asked.decoding(self._settings.decoding, secrets.randbits(32))
-        chat = self._settings.chat
-        if asked.chat_template_kwargs:
-            chat = replace(chat, options={**chat.options, **asked.chat_template_kwargs})
+        chat = offered.chat.with_options(asked.chat_template_kwargs or {})
         try:
             prompt = chat.prompt(asked.turns)
         except LabError as error:
@@ -166,7 +171,11 @@ class Server:
                 f"at most {self._settings.max_total_tokens} are possible",
             )
         return Asked(
-            name=f"chatcmpl-{secrets.token_hex(12)}", adapter=adapter, prompt=prompt, decoding=decoding, hand=hand
+            name=f"chatcmpl-{secrets.token_hex(12)}",
+            adapter=offered.adapter,
+            prompt=prompt,
+            decoding=decoding,
+            hand=hand,
         )
 
     async def _whole(

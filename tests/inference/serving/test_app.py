@@ -30,13 +30,14 @@ def engine(tiny_engine):
 def running(engine, adapters=None, models=None, *, max_rows=8, max_waiting=256, key=None, hosts=None, total=512):
     """A server on a port of its own, in a thread."""
     from finetune_lab.inference.adapters import Adapters
-    from finetune_lab.inference.serving.app import Server, Settings
+    from finetune_lab.inference.serving.app import Offered, Server, Settings
     from finetune_lab.inference.serving.worker import Worker
 
     worker = Worker(engine, adapters or Adapters(None, {}), max_rows=max_rows, max_waiting=max_waiting)
     settings = Settings(
-        models=models or {"base": None},
-        chat=engine.chat,
+        models={
+            name: Offered(adapter=adapter, chat=engine.chat) for name, adapter in (models or {"base": None}).items()
+        },
         decoding=Decoding(max_new_tokens=300),
         max_total_tokens=total,
         max_body_bytes=20_000,
