@@ -14,19 +14,45 @@ _ALL = 2**32
 
 
 @plugin
+class Power:
+    """With how many rows is `difference` (from no difference; in the score's unit) found with probability `power`?
+
+    `deviation` is that of one row's value, a guess before there are votes.
+    """
+
+    power: Annotated[float, Field(gt=0, lt=1)]
+    difference: PositiveFloat
+    deviation: PositiveFloat
+
+    def lines(self, num_rows: int, confidence: float) -> list[str]:
+        """For people, before the first question: what is wanted, and what there will be.
+
+        Rows count, since votes on one row, or on the answers of two artifacts to it, tell of one difference.
+        """
+        needed = items_needed(self.difference, self.deviation, confidence=confidence, power=self.power)
+        wanted = f"to find a difference of {self.difference:g} with power {self.power:.0%}"
+        if not isfinite(needed):
+            return [f"{wanted} no number of rows is enough"]
+        enough = "enough" if num_rows >= needed else "too few"
+        told = f"{wanted} takes votes on {int(needed)} rows (deviation {self.deviation:g})"
+        lines = [f"{told}; there will be {num_rows}: {enough}"]
+        if num_rows > 1:
+            error = self.deviation / sqrt(num_rows)
+            seen = detectable(error, num_rows - 1, confidence=confidence, power=self.power)
+            lines.append(f"{num_rows} rows find a difference of {seen:.2g} with that power, if raters judge alike")
+        return lines
+
+
+@plugin
 class Plan:
     """A share of `overlap` of the items is for `raters_each` raters, the others are for one; so agreement can be told.
 
-    `seed` draws sides, orders and the overlap. With how many items is `difference` (from no difference; in the score's
-    unit) found with probability `power`, if one item deviates by `deviation`?
+    `seed` draws sides, orders and the overlap.
     """
 
     seed: Annotated[int, Field(ge=0)]
     overlap: Annotated[float, Field(ge=0, le=1)]
     raters_each: Annotated[int, Field(ge=2)]
-    power: Annotated[float, Field(gt=0, lt=1)]
-    difference: PositiveFloat
-    deviation: PositiveFloat
 
     def num_raters(self, item: Item) -> int:
         """How many raters an item is for: a matter of its id alone, so everybody sees the same."""
@@ -37,25 +63,10 @@ class Plan:
         """How many votes there will be on these items in all."""
         return sum(self.num_raters(item) for item in items)
 
-
-def outlook_lines(plan: Plan, items: Sequence[Item], num_gold: int, num_rows: int, confidence: float) -> list[str]:
-    """For people, before the first question: how many votes there will be, and how many rows the wanted power takes.
-
-    Rows count, since votes on one row, or on the answers of two artifacts to it, tell of one difference.
-    """
-    shared = f"{plan.overlap:.0%} of them for {plan.raters_each} raters" if plan.overlap else "each for one rater"
-    lines = [
-        f"{len(items)} items of {num_rows} rows, {shared}: {plan.num_votes(items)} votes; "
-        f"and {num_gold} gold items for each rater"
-    ]
-    needed = items_needed(plan.difference, plan.deviation, confidence=confidence, power=plan.power)
-    wanted = f"to find a difference of {plan.difference:g} with power {plan.power:.0%}"
-    if not isfinite(needed):
-        return [*lines, f"{wanted} no number of rows is enough"]
-    enough = "enough" if num_rows >= needed else "too few"
-    lines.append(f"{wanted} takes {int(needed)} rows (deviation {plan.deviation:g}); there are {num_rows}: {enough}")
-    if num_rows > 1:
-        error = plan.deviation / sqrt(num_rows)
-        seen = detectable(error, num_rows - 1, confidence=confidence, power=plan.power)
-        lines.append(f"{num_rows} rows find a difference of {seen:.2g} with that power, if raters judge alike")
-    return lines
+    def line(self, items: Sequence[Item], num_gold: int, num_rows: int) -> str:
+        """How many votes there will be, for people."""
+        shared = f"{self.overlap:.0%} of them for {self.raters_each} raters" if self.overlap else "each for one rater"
+        return (
+            f"{len(items)} items of {num_rows} rows, {shared}: {self.num_votes(items)} votes; "
+            f"and {num_gold} gold items for each rater"
+        )

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from finetune_lab.errors import WorldError
 from finetune_lab.lab import Lab
-from finetune_lab.people.plan import Plan
+from finetune_lab.people.plan import Plan, Power
 from finetune_lab.people.queue import Queue
 from finetune_lab.people.votes import read_votes
 from finetune_lab.plugin import plugin
@@ -32,6 +32,7 @@ class Ask:
     place: Literal["terminal", "browser"]
     port: int = Field(ge=0, le=65535)
     plan: Plan
+    power: Power
 
     def execute(self, lab: Lab) -> None:
         if lab.dry:
@@ -41,7 +42,8 @@ class Ask:
             self._check_browser()
         study = open_study(lab, self.evaluator)
         read_votes(study.votes)  # a broken file is told before anybody begins
-        for line in study.outlook(self.plan):
+        items, gold, rows = study.ballot.items, study.ballot.gold, len(study.rows)
+        for line in (self.plan.line(items, len(gold), rows), *self.power.lines(rows, study.evaluator.confidence)):
             log.info("plan      %s", line)
         queue = Queue(ballot=study.ballot, plan=self.plan, votes=study.votes, rater=self.rater, source=self.place)
         if self.place == "browser":

@@ -10,7 +10,6 @@ from finetune_lab.errors import ConfigError, WorldError
 from finetune_lab.lab import Lab
 from finetune_lab.once import read_note
 from finetune_lab.people.items import AsksPeople, Ballot
-from finetune_lab.people.plan import Plan, outlook_lines
 from finetune_lab.people.telling import lines_of
 from finetune_lab.people.votes import about, digest_of, read_votes, votes_file
 from finetune_lab.records import Answer, Artifact, Evaluation, Sample
@@ -40,11 +39,6 @@ class Study:
     def sets_against(self) -> bool:
         """Whether two artifacts are set against one another, so that there is one finding about both."""
         return is_contrast(self.lab.evaluators[self.name])
-
-    def outlook(self, plan: Plan) -> list[str]:
-        """How many votes there will be, and how many would do, for people."""
-        items, gold = self.ballot.items, self.ballot.gold
-        return outlook_lines(plan, items, len(gold), len(self.rows), self.evaluator.confidence)
 
 
 def open_study(lab: Lab, name: str) -> Study:
@@ -83,6 +77,12 @@ def open_study(lab: Lab, name: str) -> Study:
         answers=answers,
         ballot=ballot,
     )
+
+
+def survey_folder(study: Study) -> Path:
+    """Where a line's survey and its key are, or will be."""
+    measure = study.lab.measures[study.name]
+    return study.lab.outputs / "surveys" / f"{study.name}-{measure}" / study.lab.artifact.key
 
 
 def _others(lab: Lab, name: str, evaluator: Any) -> Iterator[Artifact]:

@@ -17,7 +17,7 @@ def plan() -> Callable[..., Plan]:
     """A plan with values of a test's own."""
 
     def make(**own: Any) -> Plan:
-        values = {"seed": 0, "overlap": 0.0, "raters_each": 2, "power": 0.8, "difference": 0.1, "deviation": 0.5}
+        values = {"seed": 0, "overlap": 0.0, "raters_each": 2}
         return Plan(**values | own)
 
     return make

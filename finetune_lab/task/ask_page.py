@@ -1,0 +1,89 @@
+"""The page of a sitting: what strangers wrote is escaped, its control characters are written out, nothing is loaded."""
+
+from html import escape
+
+from finetune_lab.people.queue import Queue, Showing
+from finetune_lab.text.terminal import visible
+
+STYLE = """
+.gradio-container { max-width: 72rem !important; margin: 0 auto !important; }
+.sitting { font-size: 1.02rem; line-height: 1.5; }
+.sitting header { display: flex; gap: .5rem 1rem; flex-wrap: wrap; justify-content: space-between; opacity: .75;
+  font-size: .9rem; }
+.sitting progress { width: 100%; height: .5rem; margin: .2rem 0 .8rem; }
+.sitting .turn, .sitting .answer { border: 1px solid #8886; border-radius: .7rem; padding: .7rem 1rem; min-width: 0; }
+.sitting .turn { background: #8881; margin-bottom: .8rem; }
+.sitting .answers { display: grid; gap: .8rem; grid-template-columns: 1fr; }
+.sitting h2 { font-size: .78rem; font-weight: 600; letter-spacing: .05em; margin: 0 0 .3rem; opacity: .7;
+  text-transform: uppercase; }
+.sitting pre { background: none; border: 0; font: inherit; margin: 0; overflow-wrap: anywhere; padding: 0;
+  white-space: pre-wrap; }
+.sitting .question { font-size: 1.1rem; font-weight: 600; margin: .8rem 0 0; }
+.sitting .told { border-left: 4px solid #d33; padding-left: .7rem; }
+#options, #moves { flex-wrap: wrap; gap: .5rem; }
+#options button { min-width: min(9.5rem, 46%); }
+#options.points button { min-width: 3.2rem; }
+#moves button { min-width: 6rem; }
+@media (min-width: 52rem) { .sitting .answers.two { grid-template-columns: 1fr 1fr; } }
+"""
+
+# A key presses the button that it names. Nothing else may be focused that takes text: there is nothing.
+KEYS = """
+<meta name="referrer" content="no-referrer">
+<script>
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const moves = {u: "undo", Backspace: "undo", s: "skip"};
+  const name = moves[event.key] || "key-" + (event.key === "0" ? "10" : event.key);
+  const button = document.getElementById(name);
+  if (button && !button.disabled) { event.preventDefault(); button.click(); }
+});
+</script>
+"""
+
+
+def item_page(queue: Queue, showing: Showing, told: str = "") -> str:
+    """One item: the prompt and its answers in their places. `told`: what was wrong."""
+    turns = "".join(_block("turn", turn["role"], turn["content"]) for turn in showing.item.prompt)
+    several = len(showing.answers) > 1
+    answers = "".join(
+        _block("answer", f"answer {place}" if several else "answer", answer.text or "(nothing was written)")
+        for place, answer in enumerate(showing.answers, start=1)
+    )
+    question = f'<p class="question">{_safe(queue.ballot.question)} {_safe(queue.ballot.hint)}</p>'
+    warned = f'<p class="told" role="alert">{_safe(told)}</p>' if told else ""
+    columns = "answers two" if several else "answers"
+    return _page(queue, f'{warned}{turns}<div class="{columns}">{answers}</div>{question}')
+
+
+def done_page(queue: Queue) -> str:
+    """Nothing is left to vote on."""
+    return _page(queue, '<p class="question">Nothing is left to vote on. Thank you.</p>')
+
+
+def gone_page(queue: Queue) -> str:
+    """The sitting is over for now."""
+    return _page(queue, '<p class="question">Finished for now. This window can be closed.</p>')
+
+
+def button_label(label: str, key: str) -> str:
+    """What stands on a button: the answer, and the key that presses it where that is another thing."""
+    return label if label == key else f"{label} [{key}]"
+
+
+def _page(queue: Queue, body: str) -> str:
+    progress = queue.progress()
+    said = f"<span>{_safe(queue.rater)}: {progress.own} votes</span>"
+    done = f"<span>{progress.done} of {progress.total} items done</span>"
+    bar = f'<progress max="{progress.total}" value="{progress.done}"></progress>'
+    return f'<div class="sitting"><header>{said}{done}</header>{bar}{body}</div>'
+
+
+def _block(kind: str, title: str, text: str) -> str:
+    return f'<section class="{kind}"><h2>{_safe(title)}</h2><pre>{_safe(text)}</pre></section>'
+
+
+def _safe(text: str) -> str:
+    # a template of Gradio's would look at these three: as references they are text wherever they end up
+    found = escape(visible(text))
+    return found.replace("$", "&#36;").replace("{", "&#123;").replace("}", "&#125;").replace("`", "&#96;")
