@@ -33,7 +33,7 @@ class GritSettings:
     eps: float = 1e-8
     weight_decay: float = 0.0
     sides: Sequence[str] = SIDES
-    wide_rank: int = 16
+    wide_rank: int = 64
     collect_every: int = 10
     refresh_every: int = 20
     statistics_decay: float = 0.95
