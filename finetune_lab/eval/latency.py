@@ -19,10 +19,13 @@ from finetune_lab.training.memory import PeakMemory
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One prompt answered alone: seconds to its first token and to its end (medians of the repeats), tokens written."""
+    """One prompt answered alone: seconds to its first token and to its end (medians of the repeats), tokens read and
+    written.
+    """
 
     first_seconds: float
     whole_seconds: float
+    num_prompt_tokens: int
     num_tokens: int
 
     @property
@@ -40,6 +43,7 @@ class Latency:
     since a time from there compares with nothing here.
     """
 
+    REVISION: ClassVar[int] = 2
     counts_tokens: ClassVar[bool] = True
     rows: RowChoice
     decoding: Decoding
@@ -62,6 +66,7 @@ class Latency:
         columns: dict[str, Sequence[float | None]] = {
             "first_token_seconds": [timing.first_seconds for timing in timings],
             "answer_seconds": [timing.whole_seconds for timing in timings],
+            "prompt_tokens": [float(timing.num_prompt_tokens) for timing in timings],
             "decoding_seconds": spent,
             "decoded_tokens": [
                 None if seconds is None else float(timing.num_tokens - 1)
@@ -88,6 +93,7 @@ class Latency:
         return Timing(
             first_seconds=statistics.median(first),
             whole_seconds=statistics.median(seconds for seconds, _ in whole),
+            num_prompt_tokens=answer.num_prompt_tokens,
             num_tokens=written,
         )
 
@@ -99,26 +105,31 @@ class Latency:
 
 
 def _scores(columns: dict[str, Sequence[float | None]]) -> tuple[Score, ...]:
-    first = [value for value in columns["first_token_seconds"] if value is not None]
-    tokens, seconds = (
-        sum(value for value in columns[name] if value is not None) for name in ("decoded_tokens", "decoding_seconds")
-    )
+    tokens, seconds = (_known(columns, name) for name in ("decoded_tokens", "decoding_seconds"))
     return (
-        Score(
-            name="first_token",
-            value=1000 * sum(first) / len(first),
-            higher_is_better=False,
-            statistic=Statistic(kind="mean", of="first_token_seconds", scale=1000),
-            unit="ms",
-        ),
+        _mean(columns, "first_token", "first_token_seconds", 1000, "ms"),
         Score(
             name="tokens_per_second",
-            value=tokens / seconds if seconds else None,
+            value=sum(tokens) / sum(seconds) if sum(seconds) else None,
             higher_is_better=True,
             statistic=Statistic(kind="ratio", of="decoded_tokens", per="decoding_seconds"),
             unit="tokens/s",
         ),
+        _mean(columns, "answer", "answer_seconds", 1000, "ms"),
+        _mean(columns, "prompt_tokens", "prompt_tokens", 1, "tokens"),
     )
+
+
+def _mean(columns: dict[str, Sequence[float | None]], name: str, of: str, scale: float, unit: str) -> Score:
+    """What an answer takes on average; less is better."""
+    known = _known(columns, of)
+    statistic = Statistic(kind="mean", of=of, scale=scale)
+    value = scale * sum(known) / len(known)
+    return Score(name=name, value=value, higher_is_better=False, statistic=statistic, unit=unit)
+
+
+def _known(columns: dict[str, Sequence[float | None]], name: str) -> list[float]:
+    return [value for value in columns[name] if value is not None]
 
 
 def _counts(columns: dict[str, Sequence[float | None]]) -> dict[str, Any]:

@@ -41,9 +41,11 @@ def test_first_token_and_rate_are_those_of_the_model(lab, slow, row, tmp_path):
     evaluator = lab("eval=[latency]", "decoding.max_new_tokens=20").evaluators["latency"]
     model = slow(reply={"long": "x" * 50, "short": "ab"})
     found = evaluate(evaluator, model, [row("long"), row("short")], tmp_path)
-    first, rate = found.scores
+    first, rate, whole, prompt = found.scores
     assert first.value == pytest.approx(1000 * (PROMPT_SECONDS + TOKEN_SECONDS), rel=0.5)
     assert rate.value == pytest.approx(1 / TOKEN_SECONDS, rel=0.5)
+    assert whole.value == pytest.approx(1000 * (PROMPT_SECONDS + TOKEN_SECONDS * 11.5), rel=0.5)
+    assert (prompt.value, prompt.higher_is_better) == ((8 + 9) / 2, False)
     assert found.columns["decoded_tokens"] == [19.0, 2.0]
     assert found.counts["first_token_ms"]["least"] <= found.counts["first_token_ms"]["median"]
     assert found.counts["of_machine"] == hardware()
