@@ -28,21 +28,27 @@ def contenders(members: Sequence[Any]) -> tuple[list[Contender], list[Contender]
         if member.run != member.base:
             made = json.dumps(_identity(member.config), sort_keys=True, default=str)
             grouped[member.base, member.label, made].append(member)
-    models = {members[0].base: members[0].model for members in grouped.values()}
-    arms = _told_apart([_arm(runs, len(models) > 1) for runs in grouped.values()])
+    bases = _bases([runs[0] for runs in grouped.values()])
+    arms = _told_apart([_arm(runs, bases[runs[0].base].label.removeprefix("base")) for runs in grouped.values()])
     names = dict.fromkeys(name for arm in arms for name in arm.measures)
-    bases = [
+    return arms, [replace(base, measures={name: {} for name in names}) for base in bases.values()]
+
+
+def _bases(members: Sequence[Any]) -> dict[str, Contender]:
+    """The bases of these members by key; of several each has the model's name, and what tells two of one name apart."""
+    firsts = {member.base: member for member in reversed(members)}
+    found = [
         Contender(
-            label=f"base {model}" if len(models) > 1 else "base",
+            label=f"base {firsts[base].model}" if len(firsts) > 1 else "base",
             base=base,
             runs=(base,),
             trained=False,
-            config={},
-            measures={name: {} for name in names},
+            config=dict(_leaves(firsts[base].config.get("model", {}), "model")),
+            measures={},
         )
-        for base, model in models.items()
+        for base in dict.fromkeys(member.base for member in members)
     ]
-    return arms, bases
+    return {one.base: replace(one, config={}) for one in _told_apart(found)}  # a config is what makes an arm
 
 
 def bases_alone(members: Sequence[Any], store: Any) -> list[Contender]:
@@ -62,14 +68,15 @@ def bases_alone(members: Sequence[Any], store: Any) -> list[Contender]:
     ]
 
 
-def _arm(members: Sequence[Any], with_model: bool) -> Contender:
+def _arm(members: Sequence[Any], behind: str) -> Contender:
+    """The runs of one config as an arm; `behind` its label stands what its base is called."""
     measures: dict[str, dict[str, str]] = defaultdict(dict)
     for member in members:
         for evaluator, measure in member.measures.items():
             measures[evaluator][member.run] = measure
     first = members[0]
     return Contender(
-        label=f"{first.label} {first.model}" if with_model else first.label,
+        label=f"{first.label}{behind}",
         base=first.base,
         runs=tuple(member.run for member in members),
         trained=True,
