@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from finetune_lab.once import write_atomically
 from finetune_lab.protocols import LanguageModel
 from finetune_lab.records import Answer, Decoding, Sample
 from finetune_lab.store.folders import append_json_line, read_json_lines
+from finetune_lab.text.thoughts import said
 
 _FILE = "answers.jsonl"
 
@@ -36,6 +37,6 @@ def write_answers(
 
 
 def read_answers(folder: Path, rows: Sequence[Sample]) -> tuple[Answer, ...]:
-    """The answers to `rows`, in their order."""
-    found = {row["sample"]: Answer(**row) for row in read_json_lines(folder / _FILE)}
+    """The answers to `rows`, in their order; thoughts before an answer stay in the file."""
+    found = {row["sample"]: replace(Answer(**row), text=said(row["text"])) for row in read_json_lines(folder / _FILE)}
     return tuple(found[row.id] for row in rows)
