@@ -17,7 +17,8 @@ from finetune_lab.fingerprint import describe, fingerprint
 from finetune_lab.inference.answers import read_answers, write_answers
 from finetune_lab.inference.clients.asking import Asked, ask
 from finetune_lab.inference.clients.exchange import Client, Request
-from finetune_lab.once import once
+from finetune_lab.once import once, read_note
+from finetune_lab.planning.checking import check_memory
 from finetune_lab.preparing.filtering import check_filters
 from finetune_lab.preparing.pipeline import read_split
 from finetune_lab.protocols import (
@@ -163,6 +164,13 @@ class Lab:
             getattr(part, "check", lambda: None)()  # an evaluator has one where it needs more than rows and model
         for source in (self.data, *own):
             check_filters(source)
+
+    def check_memory(self) -> None:
+        """Raise WorldError for a training that is still to be done and cannot fit on this machine."""
+        kept = read_note(self.artifact.place) is not None and "train" not in self.fresh
+        if self.runtime.check_memory and not kept:
+            prepared = self.data_folder / "train.jsonl" if read_note(self.data_folder) else None
+            check_memory(self.model, self.method, self.runtime, self.precision, prepared)
 
     # Stages
 

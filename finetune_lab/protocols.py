@@ -32,6 +32,9 @@ class Chat(Protocol):
     def prompt(self, messages: Sequence[Message]) -> list[int]: ...
     def conversation(self, sample: Sample) -> Tokens: ...
     def document(self, sample: Sample) -> Tokens: ...
+    def everything(self, sample: Sample) -> Tokens:
+        """The row with every token behind the first as a target."""
+
     def decode(self, ids: Sequence[int]) -> str: ...
 
 
@@ -56,6 +59,10 @@ class Runtime(Protocol):
     @property
     def judges(self) -> Any:
         """How judge models are asked: inference.clients.limits.Limits."""
+
+    @property
+    def check_memory(self) -> bool:
+        """Whether a training that cannot fit is stopped before it starts."""
 
     def resolved_device(self) -> str: ...
     def checkpoints_gradients(self) -> bool: ...
@@ -221,6 +228,13 @@ class Backend(Protocol):
 
     def open(self, served: Any, runtime: Any) -> AbstractContextManager[Any]:
         """Something with `generate(prompts, decoding)`; `served` is inference.backends.Served."""
+
+
+class Device(Protocol):
+    """What a training could run on: this machine, or a GPU that is only named."""
+
+    def room(self, runtime: Runtime) -> Any:
+        """planning.room.Room: its memory, and its speed where that is known; None where neither is."""
 
 
 class Task(Protocol):

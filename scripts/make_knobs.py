@@ -36,6 +36,7 @@ GROUPS = {
     "rules": "when a difference counts",
     "tracker": "where a run can be watched",
     "runtime": "how the work is done on this machine; never part of a result's identity",
+    "device": "where it would run; chosen inside `task=plan`",
     "task": "what to do",
 }
 OPENING = """\

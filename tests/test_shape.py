@@ -22,7 +22,7 @@ PLUGINS = {"model", "data", "filter", "method", "adapter", "objective", "optimiz
 FLOORS = (
     {"records", "plugin", "fingerprint", "once", "provenance", "errors", "progress"},
     {"protocols", "store", "config", "maths", "text"},
-    {"training", "inference", "preparing", "checks", "comparison", "reporting", "field", "people"},
+    {"training", "inference", "preparing", "checks", "comparison", "reporting", "field", "people", "planning"},
     PLUGINS,
     {"lab", "scoring"},
     {"task"},
@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "sqlite3": {"store/"},
 }
 
-MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py"]
+# what lies in assets is written out for others to run and imports nothing of ours
+MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py" and "assets" not in p.parts]
 CHOICES = [p for p in sorted(CONF.glob("*/*.yaml")) if p.parent.name != "experiment"]
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from finetune_lab.errors import ConfigError
+from finetune_lab.planning.outline import Pair
+from finetune_lab.planning.shape import Linear
 from finetune_lab.plugin import plugin
 from finetune_lab.training.attach import attach
 
@@ -48,6 +50,20 @@ class LoraVariant:
         tuned = attach(module, config)
         tuned.start = _Start(tuned, whole)
         return tuned
+
+    def pairs(self, linears: Sequence[Linear]) -> tuple[Pair, ...]:
+        """What stands beside the model's matrices; a magnitude for each output, and both summands kept, if apart."""
+        return tuple(
+            Pair(
+                linear=one,
+                rank=self.rank,
+                dropout=self.dropout > 0,
+                num_more=one.outputs if self.decomposed else 0,
+                remembered_outputs=2 if self.decomposed else 0,
+                num_copied=one.inputs * one.outputs if self.start == "principal" else 0,
+            )
+            for one in linears
+        )
 
     def save(self, model: Any, folder: Path) -> None:
         """Write the adapter as one for the base as it was loaded: from another start that is the change since it."""

@@ -2,15 +2,18 @@
 
 import os
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SkipValidation
 
 from finetune_lab.errors import ConfigError
+from finetune_lab.planning.outline import Outline
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Job, LanguageModel, ModelSource
 from finetune_lab.records import TrainingReport
+from finetune_lab.training.setting import SMALLEST_EVALUATION_BATCH
 
 
 @plugin
@@ -53,6 +56,24 @@ class Finetune:
 
         schedule = Schedule(**{name: getattr(self, name) for name in Schedule.__dataclass_fields__})
         return finetune(job, self.adapter, self.objective, self.optimizer, schedule)
+
+    def outline(self) -> Outline:
+        """What is asked for before anything is loaded: sizes, lengths and the number of steps."""
+        return Outline(
+            adapter=self.adapter,
+            optimizer=self.optimizer,
+            batch_size=self.batch_size,
+            accumulation=self.accumulation,
+            evaluation_batch_size=max(self.batch_size, SMALLEST_EVALUATION_BATCH),
+            max_length=self.objective.max_length,
+            epochs=self.epochs,
+            max_steps=self.max_steps,
+            evaluate_every=self.evaluate_every,
+        )
+
+    def rehearsal(self, num_steps: int) -> "Finetune":
+        """The same method for so many steps, evaluated once at their end."""
+        return replace(self, max_steps=num_steps, epochs=float(num_steps), evaluate_every=num_steps)
 
     def apply(self, model: Any, folder: Path) -> AbstractContextManager[LanguageModel]:
         """The model with the adapter in `folder`."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from finetune_lab.errors import WorldError
 from finetune_lab.inference.checkpoint import Checkpoint, template_text
+from finetune_lab.planning.shape import Shape, shape_of
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
@@ -67,6 +68,10 @@ class Hub:
                 f"{self.repo} takes about {need / 1e9:.0f} GB and {place} has {free / 1e9:.0f} GB free; "
                 "set HF_HOME to a larger disk"
             )
+
+    def shape(self) -> Shape | None:
+        """Its matrices, by what the cache or the hub has of it; out of reach, a typical model of `num_billions`."""
+        return shape_of(_description(self.repo, self.revision), self.projections, self.num_billions)
 
     def load(self, runtime: Runtime) -> LanguageModel:
         from finetune_lab.inference.loading import load_engine
@@ -130,6 +135,23 @@ def _from_cache(repo: str, revision: str, error: Exception) -> str:
         f"{repo} is not in the local cache and the hub cannot be reached ({type(error).__name__}){token}; "
         "connect, or download it on another machine and use model=local model.path=FOLDER"
     ) from None
+
+
+def _description(repo: str, revision: str) -> Path | None:
+    """The folder with config.json and, once it was loaded here, the weights; None out of reach."""
+    try:
+        commit = _commit(repo, revision)
+    except WorldError:
+        return None
+    folder = _repo_cache(repo) / "snapshots" / commit
+    if (folder / "config.json").is_file():
+        return folder
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo, "config.json", revision=commit, etag_timeout=_TIMEOUT_SECONDS)).parent
+    except Exception:  # gated, offline, none there: its size alone is known, and the plan says so
+        return None
 
 
 def _cached(repo: str, commit: str) -> bool:

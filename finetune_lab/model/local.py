@@ -7,6 +7,7 @@ from typing import Any, Literal
 from finetune_lab.errors import WorldError
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.inference.checkpoint import Checkpoint, template_text
+from finetune_lab.planning.shape import Shape, shape_of
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
@@ -50,6 +51,10 @@ class Local:
             raise WorldError(f"model.path: {self.path} has no config.json; name a folder in Hugging Face's form")
         if not any(self.path.glob("*.safetensors")):
             raise WorldError(f"model.path: {self.path} has no .safetensors weights (pickled weights are not loaded)")
+
+    def shape(self) -> Shape | None:
+        """Its matrices, by the headers of its files; None where config.json does not tell enough."""
+        return shape_of(self.path, self.projections)
 
     def load(self, runtime: Runtime) -> LanguageModel:
         from finetune_lab.inference.loading import load_engine

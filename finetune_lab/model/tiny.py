@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from finetune_lab.fingerprint import digest_of_files
 from finetune_lab.inference.checkpoint import Checkpoint
+from finetune_lab.planning.shape import Shape, shape_of
 from finetune_lab.plugin import plugin
 from finetune_lab.protocols import Chat, LanguageModel, Runtime
 
@@ -33,6 +34,10 @@ class Tiny:
 
     def check(self, runtime: Runtime) -> None:
         """Nothing to check: the weights ship with the package."""
+
+    def shape(self) -> Shape | None:
+        """Its matrices, by the headers of its files."""
+        return shape_of(ASSETS, self.projections)
 
     def load(self, runtime: Runtime) -> LanguageModel:
         from finetune_lab.inference.loading import load_engine

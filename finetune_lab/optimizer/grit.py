@@ -1,10 +1,12 @@
 """GRIT: Adam in the eigenbases of the Fisher information of LoRA layers (docs/grit.md)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SkipValidation
 
+from finetune_lab.planning.outline import FLOAT, Load, Pair, sides
 from finetune_lab.plugin import plugin
 
 
@@ -79,3 +81,17 @@ class Grit:
         """What is done once before the training: measure what is to be retained."""
         if self.retain:
             update.retain(self.retain.batches(chat, folder / "retain"), self.retain.weight)
+
+    def load(self, pairs: Sequence[Pair]) -> Load:
+        """Moments and curvature, as training/grit keeps them; a step's copies of all gradients and directions."""
+        matrices = list(sides(pairs))
+        adapter = sum(rank * width * count for rank, width, count in matrices)
+        wide = sum(min(self.wide_rank, width) * width * count for _, width, count in matrices)
+        ranks = sum(rank * rank * count for rank, _, count in matrices)
+        mixed = sum(min(self.wide_rank, width) * rank * count for rank, width, count in matrices)
+        held = {
+            "ekfac": 2 * adapter + 3 * wide + 3 * ranks + mixed,  # bases: measured, being measured, in use
+            "natural": adapter + wide + 3 * ranks,
+        }.get(self.mode, 2 * adapter + wide + 3 * ranks)
+        copies = 4 if self.mode == "ekfac" else 2  # gradient, direction, and both turned
+        return Load(state_bytes=FLOAT * held, gradient_bytes=FLOAT * adapter, step_bytes=FLOAT * copies * adapter)

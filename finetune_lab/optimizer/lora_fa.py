@@ -1,9 +1,11 @@
 """LoRA-FA (Zhang et al. 2023, arXiv 2308.03303), PEFT's: A stays as it began, B takes a projected Adam step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
+from finetune_lab.planning.outline import FLOAT, Load, Pair
 from finetune_lab.plugin import plugin
 
 
@@ -22,3 +24,8 @@ class LoraFa:
         return create_lorafa_optimizer(
             model, r=config.r, lora_alpha=config.lora_alpha, lr=self.learning_rate, weight_decay=self.weight_decay
         )
+
+    def load(self, pairs: Sequence[Pair]) -> Load:
+        """Gradient and two moments of B alone."""
+        outer = FLOAT * sum(pair.num_outer for pair in pairs)
+        return Load(state_bytes=2 * outer, gradient_bytes=outer, step_bytes=0, learns_inner=False)

@@ -24,6 +24,7 @@ class Auto:
     log_every_steps: PositiveInt
     checkpoints_kept: PositiveInt
     progress: Literal["auto", "on", "off"]
+    check_memory: bool
     judges: Limits
 
     def precision(self, asked: str) -> str:

@@ -35,6 +35,7 @@ class Run:
             self._plan(lab)
             return
         lab.check()
+        lab.check_memory()
         before = list(self._missing(lab))
         declare(lab.outputs, lab.group, lab.rules)  # before the first score is made
         with lab.tracker.session(lab.card, lab.artifact.place) as session:

@@ -15,6 +15,7 @@ class Train:
 
     def execute(self, lab: Lab) -> None:
         lab.check()
+        lab.check_memory()
         declare(lab.outputs, lab.group, lab.rules)
         with lab.tracker.session(lab.card, lab.artifact.place) as session:
             artifact = lab.train(session)

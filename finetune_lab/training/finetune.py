@@ -19,8 +19,15 @@ from finetune_lab.training.callback import Follow
 from finetune_lab.training.checkpoints import Segments, last_whole, stopped_at
 from finetune_lab.training.dropout import quicken
 from finetune_lab.training.memory import PeakMemory
-from finetune_lab.training.order import row_order
-from finetune_lab.training.setting import Adapter, Encoded, Objective, Optimizer, Setting
+from finetune_lab.training.order import num_updates, row_order
+from finetune_lab.training.setting import (
+    SMALLEST_EVALUATION_BATCH,
+    Adapter,
+    Encoded,
+    Objective,
+    Optimizer,
+    Setting,
+)
 
 log = logging.getLogger(__name__)
 _OVERFITTING_NATS = 0.3
@@ -42,9 +49,9 @@ class Schedule:
     threshold: float
 
     def num_steps(self, num_rows: int) -> int:
-        """Updates in all: the epochs, but no more than `max_steps`; at least one."""
-        wanted = max(1, math.ceil(self.epochs * num_rows / (self.batch_size * self.accumulation)))
-        return min(wanted, self.max_steps) if self.max_steps else wanted
+        """Updates in all."""
+        per_update = self.batch_size * self.accumulation
+        return num_updates(num_rows, per_update=per_update, epochs=self.epochs, at_most=self.max_steps)
 
 
 def finetune(
@@ -127,7 +134,7 @@ def _arguments(job: Job, schedule: Schedule, steps: int) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(job.folder / "checkpoints"),
         per_device_train_batch_size=schedule.batch_size,
-        per_device_eval_batch_size=max(schedule.batch_size, 8),
+        per_device_eval_batch_size=max(schedule.batch_size, SMALLEST_EVALUATION_BATCH),
         gradient_accumulation_steps=schedule.accumulation,
         max_steps=steps,
         max_grad_norm=schedule.clip,

@@ -1,9 +1,16 @@
 """The order of the rows: a pure function of lengths, seed and steps, so a resumed training sees what it would have."""
 
+import math
 from collections.abc import Iterator, Sequence
 from random import Random
 
 WINDOW = 4  # batches that are sorted together: 7 % of padding is left, and the batches stay mixed
+
+
+def num_updates(num_rows: int, *, per_update: int, epochs: float, at_most: int | None) -> int:
+    """Updates in all: the epochs, but no more than `at_most`; at least one."""
+    wanted = max(1, math.ceil(epochs * num_rows / per_update))
+    return min(wanted, at_most) if at_most else wanted
 
 
 def row_order(lengths: Sequence[int], *, batch_size: int, num_batches: int, seed: int) -> list[int]:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from finetune_lab.records import Sample, Tokens
 
+SMALLEST_EVALUATION_BATCH = 8  # rows of a pass over validation rows, which keeps nothing for a backward pass
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
