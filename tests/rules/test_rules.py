@@ -85,18 +85,39 @@ def test_selection_looks_at_the_other_metrics(root):
 @pytest.mark.parametrize(
     ("base", "retrieval", "said"),
     [
-        (0.7, 0.1, "do not fine-tune"),
-        (0.5, 0.5, "do not fine-tune"),
-        (0.6, 0.5, "worthwhile"),
-        (0.4, 0.3, "worthwhile"),
-        (0.3, 0.2, "is the task viable at all?"),
+        (0.7, 0.1, "do not fine-tune: the base does it as it is"),
+        (0.8, None, "do not fine-tune: the base does it as it is"),
+        (0.5, 0.7, "do not fine-tune: examples before the question do it"),
+        (0.6, 0.5, "fine-tuning is worthwhile"),
+        (0.3, 0.4, "fine-tuning is worthwhile"),
+        (0.3, 0.2, "is the task viable at all? look at the answers before anything is spent"),
+        (0.0, 0.0, "is the task viable at all? look at the answers before anything is spent"),
         (0.6, None, "undecided"),
-        (0.8, None, "do not fine-tune"),
     ],
 )
-def test_phase_0(root, base, retrieval, said):
-    scores = {"base": {"e/m": base}, "retrieval": {"e/m": retrieval}}
-    assert outcome(rules(root, "phase0"), scores=scores) == said
+@pytest.mark.parametrize(("name", "times"), [("phase0", 1), ("phase0_rating", 10)])
+def test_phase_0(root, name, times, base, retrieval, said):
+    known = {"base": base, "rag": retrieval}
+    scores = {label: {"e/m": None if value is None else times * value} for label, value in known.items()}
+    assert outcome(rules(root, name), scores=scores) == said
+
+
+def test_phase_0_takes_the_best_of_several_bases_and_says_which(root):
+    scores = {
+        "base q enable_thinking=True": {"e/m": 0.2},
+        "base q enable_thinking=False": {"e/m": 0.5},
+        "rag q enable_thinking=True": {"e/m": 0.8},
+        "rag q enable_thinking=False": {"e/m": None},
+        "qlora q enable_thinking=True": {"e/m": 0.9},
+    }
+    [case] = rules(root, "phase0").cases([], scores)
+    assert case.facts == {"base": 0.5, "retrieval": 0.8}
+    assert case.notes == ("base is base q enable_thinking=False, the best of 2 on the rows that decide",)
+    [less] = rules(root, "phase0").cases([difference(higher_is_better=False)], scores)
+    assert less.facts["base"] == 0.2
+    each = rules(root, "phase0", "rules.over=each").cases([], scores)
+    assert [(one.facts["base"], one.facts["retrieval"]) for one in each] == [(0.2, 0.8), (0.5, None)]
+    assert each[0].label == "base q enable_thinking=True, e/m"
 
 
 def test_an_unknown_fact_is_named_when_the_rules_are_built(root):

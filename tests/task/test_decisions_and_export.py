@@ -136,7 +136,7 @@ def test_rules_on_the_base_need_no_trained_member(lab, outputs, capsys):
     lab.store.reindex(outputs.root)
     when = (({"metric": "base", "operator": ">=", "limit": 0.4},),)
     outcomes = ({"name": "worthwhile", "when": when},)
-    lab.rules = Baseline(primary=PRIMARY, arms={}, outcomes=outcomes, otherwise="viable?", failing=())
+    lab.rules = Baseline(primary=PRIMARY, arms={}, outcomes=outcomes, otherwise="viable?", failing=(), over="each")
     [decision] = compared(lab)["decisions"]
     assert (decision["outcome"], decision["facts"]) == ("viable?", {"base": 0.25})
     lab.rules = rules()
