@@ -133,8 +133,8 @@ def _counts(
         "wins": won,
         "losses": lost,
         "ties": len(known) - won - lost,
-        "win_rate": shown(whole),
-        "win_rate_items_only": {"low": whole.items_only.low, "high": whole.items_only.high},
+        "win_rate": _within(shown(whole)),
+        "win_rate_items_only": _within({"low": whole.items_only.low, "high": whole.items_only.high}),
         "sign_test": {"won": won, "lost": lost, "p_value": mcnemar(won, lost).p_value},
         "both_bad": said["bad"] / found.num_votes if found.num_votes else None,
         "left_chosen": sides(found, confidence),
@@ -143,6 +143,11 @@ def _counts(
         "left_out": found.left_out,
         "votes_digest": found.digest,
     }
+
+
+def _within(told: dict[str, float]) -> dict[str, float]:
+    """A share is never beyond its ends, though Student's interval is."""
+    return {name: min(max(value, 0.0), 1.0) if value == value else value for name, value in told.items()}
 
 
 def _detail(pairing: Pairing, place: int, found: Counted, ours: dict[str, str], item: str | None) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """The folders that the store's tests write by hand, and a lab that has only what these tasks ask for."""
 
 import importlib.util
+import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from finetune_lab.lab import Lab
 from finetune_lab.store.store import Store
 
 _spec = importlib.util.spec_from_file_location("outputs_by_hand", Path(__file__).parents[1] / "store" / "conftest.py")
@@ -92,3 +95,24 @@ def small_study(outputs, small_lab):
     (failed / "failed.json").write_text('{"error": "MemoryError: [red]9 GB", "time": 1.8e9}')
     small_lab.store.reindex(outputs.root)
     return small_lab
+
+
+@pytest.fixture
+def two_arms(execute, tmp_path, monkeypatch, fake_model):
+    """Run lines about a base and an arm that answer eight rows differently: `two_arms("task=ab", …)`."""
+    path = tmp_path / "rows.jsonl"
+    rows = [{"question": f"q{n}", "answer": f"the right answer number {n} in a few words"} for n in range(8)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = ["data=jsonl", f"data.path={path}", "data.split={train: 0, validation: 0, test: 1, seed: 0}", "method=base"]
+
+    def using(lab, artifact):
+        name = "tuned" if artifact.maker else "base"
+        return nullcontext(fake_model(reply=lambda asked: f"<b>{name[::-1]}</b> to {asked} ${{1}} \x1b[2J"))
+
+    monkeypatch.setattr(Lab, "using", using)
+
+    def run(*line):
+        return execute(*own, "runtime.device=cpu", *line)
+
+    run("task=train", "eval=[]")
+    return run
