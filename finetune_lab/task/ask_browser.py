@@ -81,14 +81,15 @@ def blocks_of(desk: Desk) -> Any:
     with gr.Blocks(title="Votes", analytics_enabled=False) as blocks:
         shown = gr.HTML(elem_id="shown", js_on_load="")
         number = gr.Textbox(visible="hidden", elem_id="number")
-        with gr.Row(elem_id="options", elem_classes=["points"] if len(options) > 5 else []):
-            votes = [
-                gr.Button(button_label(one.label, one.typed[0]), elem_id=f"key-{one.typed[0]}", min_width=40)
-                for one in options
-            ]
-        with gr.Row(elem_id="moves"):
-            moves = {name: gr.Button(f"{name} [{name[0]}]", elem_id=name, size="sm") for name in ("undo", "skip")}
-            finish = gr.Button("finish", elem_id="finish", size="sm")
+        with gr.Column(elem_id="bar"):
+            with gr.Row(elem_id="options", elem_classes=["points"] if len(options) > 5 else []):
+                votes = [
+                    gr.Button(button_label(one.label, one.typed[0]), elem_id=f"key-{one.typed[0]}", min_width=40)
+                    for one in options
+                ]
+            with gr.Row(elem_id="moves"):
+                moves = {name: gr.Button(f"{name} [{name[0]}]", elem_id=name, size="sm") for name in ("undo", "skip")}
+                finish = gr.Button("finish", elem_id="finish", size="sm")
         buttons = [*votes, moves["skip"]]
         outputs = [shown, number, *buttons]
 

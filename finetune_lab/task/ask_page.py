@@ -10,7 +10,8 @@ STYLE = """
 .sitting { font-size: 1.02rem; line-height: 1.5; }
 .sitting header { display: flex; gap: .5rem 1rem; flex-wrap: wrap; justify-content: space-between; opacity: .75;
   font-size: .9rem; }
-.sitting progress { width: 100%; height: .5rem; margin: .2rem 0 .8rem; }
+.sitting .track { background: #8883; border-radius: .3rem; height: .45rem; margin: .2rem 0 .8rem; overflow: hidden; }
+.sitting .track div { background: #2563eb; height: 100%; }
 .sitting .turn, .sitting .answer { border: 1px solid #8886; border-radius: .7rem; padding: .7rem 1rem; min-width: 0; }
 .sitting .turn { background: #8881; margin-bottom: .8rem; }
 .sitting .answers { display: grid; gap: .8rem; grid-template-columns: 1fr; }
@@ -20,10 +21,19 @@ STYLE = """
   white-space: pre-wrap; }
 .sitting .question { font-size: 1.1rem; font-weight: 600; margin: .8rem 0 0; }
 .sitting .told { border-left: 4px solid #d33; padding-left: .7rem; }
-#options, #moves { flex-wrap: wrap; gap: .5rem; }
-#options button { min-width: min(9.5rem, 46%); }
-#options.points button { min-width: 3.2rem; }
-#moves button { min-width: 6rem; }
+#shown { padding: 0 !important; }
+#bar { background: var(--body-background-fill); bottom: 0; gap: .5rem; padding: .6rem 0; position: sticky; z-index: 2; }
+#options { display: grid !important; gap: .5rem; grid-template-columns: 1fr 1fr; }
+#options.points { grid-template-columns: repeat(5, 1fr); }
+#options button { min-width: 0; padding-left: .3rem; padding-right: .3rem; }
+#options button:focus-visible { outline: 3px solid #2563eb; }
+#moves { display: grid !important; gap: .5rem; grid-template-columns: repeat(3, 1fr); }
+#moves button { min-width: 0; }
+@media (max-width: 40rem) { .gradio-container main { padding: .6rem !important; } }
+@media (min-width: 52rem) {
+  #options { grid-template-columns: repeat(4, 1fr); }
+  #options.points { grid-template-columns: repeat(auto-fit, minmax(3.4rem, 1fr)); }
+}
 @media (min-width: 52rem) { .sitting .answers.two { grid-template-columns: 1fr 1fr; } }
 """
 
@@ -75,7 +85,8 @@ def _page(queue: Queue, body: str) -> str:
     progress = queue.progress()
     said = f"<span>{_safe(queue.rater)}: {progress.own} votes</span>"
     done = f"<span>{progress.done} of {progress.total} items done</span>"
-    bar = f'<progress max="{progress.total}" value="{progress.done}"></progress>'
+    share = 100 * progress.done / max(progress.total, 1)
+    bar = f'<div class="track"><div style="width: {share:.0f}%"></div></div>'
     return f'<div class="sitting"><header>{said}{done}</header>{bar}{body}</div>'
 
 
