@@ -9,10 +9,12 @@ import pytest
 
 from finetune_lab.errors import ConfigError, DataError, WorldError
 from finetune_lab.inference.trained import Bare, adapter_folder, opened
+from finetune_lab.model.tiny import Tiny
 from finetune_lab.once import read_note
 from finetune_lab.opening import open_run
-from finetune_lab.records import Decoding
+from finetune_lab.records import Answer, Decoding
 
+ASSISTANT, END = 2, 4  # control tokens of the fake chat
 LINE = (
     "method=rag",
     "data.max_rows=40",
@@ -161,3 +163,47 @@ def test_it_is_served_beside_the_base(done, compose_line, place):
         assert len(chats["rag"].prompt(row.prompt)) == due.num_prompt_tokens
         assert chats["rag"].shots.context_tokens == 2048
         assert chats["base"] is done.language_model.chat
+
+
+@pytest.fixture
+def copier(fake_model):
+    """A model that repeats the last answer it reads, and knows nothing else: what examples are for, and no more."""
+
+    class Copier(fake_model):
+        def generate(self, prompts, decoding):
+            for name, turns in prompts.items():
+                ids = self.chat.prompt(turns)
+                opened = [place for place, token in enumerate(ids) if token == ASSISTANT]
+                said = ids[opened[-2] + 1 : ids.index(END, opened[-2])] if len(opened) > 1 else []
+                yield Answer(
+                    sample=name,
+                    text=self.chat.decode(said),
+                    num_prompt_tokens=len(ids),
+                    num_tokens=len(said),
+                    finish="end",
+                )
+
+    return Copier
+
+
+def test_who_can_follow_an_example_beats_the_base_beside_its_latency(execute, copier, monkeypatch, tmp_path, capsys):
+    """And all of the gain is copied: the form is met, what was asked is not."""
+    monkeypatch.setattr(Tiny, "load", lambda *_: copier())
+    line = ("method=rag", "data.max_rows=200", "decoding.max_new_tokens=900", "eval=[schema,latency]", "group=copied")
+    line += ("eval.latency.rows.max_rows=4", "eval.schema.rows.split=validation", "method.budget_tokens=5000")
+    lab = execute(*line)
+    base, own = (
+        {(s.evaluator, s.name): s.value for s in lab.store.scores([key])} for key in (lab.base.key, lab.artifact.key)
+    )
+    assert (base["schema", "schema_valid"], own["schema", "schema_valid"]) == (0, 1)
+    assert own["schema", "request_met"] == 0
+    assert own["latency", "prompt_tokens"] > base["latency", "prompt_tokens"] + 500
+    rows = lab.split("validation")
+    answers = lab.answers(lab.artifact, rows, lab.evaluators["schema"].decoding)
+    known = {row.reference for row in lab.split("train")}
+    assert all(answer.text in known for answer in answers)
+    capsys.readouterr()
+    execute(*line, "rules=phase0", "task=compare", "task.resamples=99")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "decision all, schema/schema_valid: do not fine-tune: examples before the question do it" in shown
+    assert "first_token" in shown
