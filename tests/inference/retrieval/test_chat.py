@@ -9,6 +9,7 @@ from finetune_lab.inference.retrieval.chat import ExampleChat, Shots, context_to
 from finetune_lab.inference.retrieval.examples import examples_of
 from finetune_lab.inference.retrieval.index import read_index, write_index
 from finetune_lab.records import Decoding, Sample, Tokens
+from finetune_lab.text.chat import Chat
 
 SHOTS = Shots(
     num_examples=2,
@@ -166,3 +167,26 @@ def test_with_a_real_tokenizer_and_template(tiny_engine, index):
     assert own.with_options({"enable_thinking": True}).inner.options == {"enable_thinking": True}
     (nll,) = with_chat(engine, own).nll([tokens])
     assert nll.num_tokens == sum(tokens.targets)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("tokenizer", "options"),
+    [("llama3", {}), ("phi3_mini", {}), ("qwen3", {"enable_thinking": False}), ("qwen3", {"enable_thinking": True})],
+)
+def test_under_other_people_s_templates_only_the_own_answer_is_scored(realdata, index, tokenizer, options):
+    from transformers import AutoTokenizer
+
+    loaded = AutoTokenizer.from_pretrained(realdata / "tokenizers" / tokenizer)
+    own = ExampleChat(Chat.of(loaded, None, options), index, SHOTS)
+    asked = row("sail a red boat now", "a red one", system=None if tokenizer == "phi3_mini" else "be brief")
+    tokens, bare = own.conversation(asked), own.inner.conversation(asked)
+    scored, due = (
+        own.decode([i for i, target in zip(found.ids, found.targets, strict=True) if target])
+        for found in (tokens, bare)
+    )
+    assert scored.strip() == due.strip() == "a red one"
+    prompt = own.prompt(asked.prompt)
+    assert own.decode(prompt).count("sail a") == 3
+    if not options.get("enable_thinking"):
+        assert list(tokens.ids[: len(prompt)]) == prompt
