@@ -106,6 +106,7 @@ def _found(
         num_rows=len(rows.counts),
         plan=plan_weeks(
             adjusted.log_error,
+            adjusted.noise_degrees,
             num_posts,
             log.num_weeks,
             worth=asked.worth,

@@ -20,7 +20,9 @@ Booleans = NDArray[np.bool_]
 class Ratio:
     """θ with its interval; `log_error` is the standard error of log θ, `degrees` those of its t.
 
-    `dispersion`: the variance of the counts over their mean, 1 for Poisson. All NaN, with `why`, where there is none.
+    `noise_degrees`: how well log_error² itself is known, as degrees of freedom: few where some clusters make most of
+    it. `dispersion`: the variance of the counts over their mean, 1 for Poisson. All NaN, with `why`, where there is
+    none.
     """
 
     value: float
@@ -28,6 +30,7 @@ class Ratio:
     high: float
     log_error: float
     degrees: float
+    noise_degrees: float
     p_value: float
     dispersion: float
     why: str = ""
@@ -35,7 +38,8 @@ class Ratio:
     @classmethod
     def unknown(cls, why: str) -> "Ratio":
         """No ratio, and the reason."""
-        return cls(value=nan, low=nan, high=nan, log_error=nan, degrees=nan, p_value=nan, dispersion=nan, why=why)
+        names = ("value", "low", "high", "log_error", "degrees", "noise_degrees", "p_value", "dispersion")
+        return cls(**dict.fromkeys(names, nan), why=why)
 
 
 def standardised_ratio(
@@ -69,7 +73,8 @@ def standardised_ratio(
     if np.isnan(pulls).any():
         return Ratio.unknown("one cluster alone carries a part of the model")
     num, degrees = len(pulls), smaller - 1.0
-    error = sqrt((num - 1) / num * float(((pulls - pulls.mean()) ** 2).sum()))
+    squares = (pulls - pulls.mean()) ** 2
+    error = sqrt((num - 1) / num * float(squares.sum()))
     far = t_quantile((1 + confidence) / 2, degrees) * error
     return Ratio(
         value=exp(value),
@@ -77,6 +82,7 @@ def standardised_ratio(
         high=exp(value + far),
         log_error=error,
         degrees=degrees,
+        noise_degrees=_noise_degrees(squares),
         p_value=_two_sided(value, error, degrees),
         dispersion=fit.dispersion,
     )
@@ -109,3 +115,10 @@ def _two_sided(value: float, error: float, degrees: float) -> float:
     from scipy.special import stdtr  # here, so that importing maths stays free of scipy
 
     return float(2 * stdtr(degrees, -abs(value) / error)) if error > 0 else nan
+
+
+def _noise_degrees(squares: Floats) -> float:
+    """Satterthwaite's: 2 (Σ s)² / (Σ s² − (Σ s)²/G), twice the square of the sum over its variance; at least 1."""
+    total = float(squares.sum())
+    spread = float((squares**2).sum()) - total**2 / len(squares)
+    return max(1.0, min(2 * total**2 / spread, len(squares) - 1.0)) if spread > 0 else len(squares) - 1.0

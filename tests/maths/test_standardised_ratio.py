@@ -97,3 +97,11 @@ def test_what_has_no_ratio_says_why():
     only = np.where((np.arange(len(x)) < 2)[:, None], 1.0, 0.0)
     assert ask(counts + 1, arm, only, posts).why
     assert np.isnan(ask(np.where(arm, 0, counts), arm, x, posts).value)
+
+
+def test_noise_that_a_few_posts_make_has_few_degrees():
+    counts, arm, x, posts = log()
+    even = ask(counts, arm, x, posts)
+    wild = ask(np.where(posts < 3, counts * 200, counts), arm, x, posts)
+    assert even.noise_degrees > 30
+    assert 1 <= wild.noise_degrees < 5
