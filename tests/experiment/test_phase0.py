@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from io import StringIO
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from finetune_lab.config import build
 from finetune_lab.errors import ConfigError, LabError
-from finetune_lab.model.tiny import ASSETS
+from finetune_lab.model.tiny import ASSETS, Tiny
 
 SMALL = (
     "data.max_rows=30",
@@ -89,3 +90,16 @@ def test_the_sweep_names_both_modes_and_a_model_without_that_switch_says_so(root
         config = compose("config", overrides=["experiment=phase0", "++model.template_options.enable_thinking=true"])
     with pytest.raises(ConfigError, match=r"model\.template_options"):
         build(config, "model")
+
+
+def test_people_s_ratings_decide(execute, fake_model, monkeypatch, capsys):
+    monkeypatch.setattr(Tiny, "load", lambda *_: fake_model())
+    monkeypatch.setattr("sys.stdin", StringIO("8\n" * 40))
+    line = ("experiment=phase0", *SMALL, "rules=phase0_rating")
+    execute(*line)
+    execute(*line, "eval=[perplexity,schema,latency,rating]", "task=rate", "task.rater=ada", "task.plan.overlap=1")
+    capsys.readouterr()
+    lab = execute(*line, *COMPARED)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "decision all, rating/mean_rating: do not fine-tune: the base does it as it is" in shown
+    assert comparison(lab)["decisions"][0]["facts"] == {"base": 8.0, "retrieval": 8.0}
