@@ -26,19 +26,20 @@ class _Step:
 
 
 def alternatives(situation: Situation, outline: Outline, room_bytes: int) -> list[Alternative]:
-    """Single changes that fit into `room_bytes`, the mildest first; where none does, the fewest of them together."""
-    tried = [_measured(step) for step in _single(situation, outline)]
-    fitting = [one for one in tried if one.num_bytes <= room_bytes]
+    """The least change of each kind that fits into `room_bytes`, the mildest kind first.
+
+    Where no kind is enough by itself, the fewest of them together; nothing where not even that is.
+    """
+    single = [_first(kind(situation, outline), room_bytes) for kind in _KINDS]
+    fitting = [_measured(step) for step in single if step is not None]
     if fitting:
         return fitting
     together = _measured(_together(situation, outline, room_bytes))
     return [together] if together.num_bytes <= room_bytes else []
 
 
-def _single(situation: Situation, outline: Outline) -> Iterator[_Step]:
-    """One kind of change at a time, each as small as it comes."""
-    for kind in _KINDS:
-        yield from kind(situation, outline)
+def _first(steps: Iterator[_Step], room_bytes: int) -> _Step | None:
+    return next((step for step in steps if foresee(step.situation).total <= room_bytes), None)
 
 
 def _together(situation: Situation, outline: Outline, room_bytes: int) -> _Step:

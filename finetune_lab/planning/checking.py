@@ -66,9 +66,11 @@ def check_memory(model: Any, method: Any, runtime: Any, precision: str, rows: Pa
         assert outline is not None
         raise refusal(found, smaller(found, outline))
     if found.state == "near":
+        word = "likely too much" if found.memory.total > found.room.num_bytes else "near the limit"
         log.info(
-            "memory   about %s of the %s that %s has free: near the limit; task=plan measures it",
+            "memory   about %s, and %s has %s free: %s; task=plan measures it",
             bytes_text(found.memory.total),
-            bytes_text(found.room.num_bytes),
             found.room.name,
+            bytes_text(found.room.num_bytes),
+            word,
         )

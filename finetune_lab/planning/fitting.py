@@ -7,7 +7,7 @@ from typing import Any, Literal
 from finetune_lab.errors import WorldError
 from finetune_lab.planning.alternatives import Alternative, alternatives
 from finetune_lab.planning.lengths import Lengths
-from finetune_lab.planning.memory import Memory, Situation, foresee
+from finetune_lab.planning.memory import Memory, Situation, foresee, longest_first
 from finetune_lab.planning.outline import Outline, load_of, pairs_of
 from finetune_lab.planning.room import Room
 from finetune_lab.planning.shape import Shape
@@ -43,6 +43,7 @@ def situation_of(
     """The arithmetic's view of a training."""
     pairs = pairs_of(outline.adapter, shape.linears, model.projections)
     device: Any = room_device
+    rows, length = lengths.evaluation or (outline.evaluation_batch_size, lengths.longest)
     return Situation(
         shape=shape,
         quantization=model.quantization,
@@ -54,8 +55,8 @@ def situation_of(
         rows=outline.batch_size,
         length=lengths.longest,
         accumulation=outline.accumulation,
-        evaluation_rows=outline.evaluation_batch_size,
-        evaluation_length=lengths.longest,
+        evaluation_rows=rows,
+        evaluation_length=length,
         checkpointing=checkpointing,
     )
 
@@ -63,7 +64,8 @@ def situation_of(
 def judged(situation: Situation, room: Room | None, *, shortest: int) -> Foreseen:
     """Set a training beside the room; `shortest`: the least that its longest row can have in tokens."""
     memory = foresee(situation)
-    low = foresee(replace(situation, length=shortest, evaluation_length=shortest))
+    evaluated = min(shortest, situation.evaluation_length)
+    low = foresee(replace(situation, length=shortest, evaluation_length=evaluated))
     least = low.least(TOLERANCE)
     state: Literal["fits", "near", "cannot", "unknown"] = "unknown"
     if room is not None:
@@ -73,17 +75,17 @@ def judged(situation: Situation, room: Room | None, *, shortest: int) -> Foresee
 
 
 def smaller(foreseen: Foreseen, outline: Outline) -> list[Alternative]:
-    """What would fit in place of a training that does not, the mildest change first."""
+    """What would surely fit in place of a training that does not, the mildest change first."""
     assert foreseen.room is not None
     left = foreseen.room.num_bytes - PROGRAM_BYTES[foreseen.room.device]
-    return alternatives(foreseen.situation, outline, left)
+    return alternatives(foreseen.situation, outline, round(left / TOLERANCE))
 
 
 def refusal(foreseen: Foreseen, found: Sequence[Alternative]) -> WorldError:
     """The sentence for a training that cannot fit."""
     assert foreseen.room is not None
     memory, room = foreseen.memory, foreseen.room
-    parts = ", ".join(f"{name} {bytes_text(size)}" for name, size in sorted(memory.parts.items(), key=lambda e: -e[1]))
+    parts = ", ".join(f"{name} {bytes_text(size)}" for name, size in longest_first(memory.parts) if size)
     lines = [
         f"this training does not fit: about {bytes_text(memory.total)} ({parts}), at the least "
         f"{bytes_text(foreseen.least_bytes)}, and {room.name} has {bytes_text(room.num_bytes)} free"

@@ -9,18 +9,22 @@ from pathlib import Path
 
 from finetune_lab.training.order import row_order
 
-# Bytes of text that a token stands for: hardly ever more in any language, and about so many in English.
-MOST_BYTES_PER_TOKEN, USUAL_BYTES_PER_TOKEN = 8, 4
+# Bytes of text that a token stands for: hardly ever more over a whole row, and about so many in English.
+MOST_BYTES_PER_TOKEN, USUAL_BYTES_PER_TOKEN = 6, 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """Rows of a split, and the longest of them: at least, and about so many tokens. Equal where they were counted."""
+    """Rows of a split, and the longest of them: at least, and about so many tokens. Equal where they were counted.
+
+    `evaluation`: rows and length of the largest pass over validation rows, where they were counted.
+    """
 
     num_rows: int
     shortest_guess: int
     longest: int
     mean: float
+    evaluation: tuple[int, int] | None = None
 
 
 def counted(lengths: Sequence[int]) -> Lengths:
@@ -88,3 +92,15 @@ def updates(lengths: Sequence[int], *, batch_size: int, accumulation: int, num_s
 def _passes(rows: Sequence[int], lengths: Sequence[int], batch_size: int) -> Passes:
     cut = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return Passes(rows=tuple(rows), cells=tuple(len(part) * max(lengths[row] for row in part) for part in cut))
+
+
+def evaluation_passes(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """The rows of every pass over validation rows, which go from the short ones to the long."""
+    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def largest_evaluation(lengths: Sequence[int], batch_size: int) -> list[int]:
+    """The rows of the pass with the most cells; the last one may be longer, and of few rows."""
+    passes = evaluation_passes(lengths, batch_size)
+    return max(passes, key=lambda rows: len(rows) * max(lengths[row] for row in rows), default=[])

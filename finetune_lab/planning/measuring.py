@@ -2,15 +2,17 @@
 its own, so that a lack of memory ends that process and not this one.
 """
 
+import logging
 import multiprocessing
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune_lab.planning.lengths import Passes, updates
+from finetune_lab.planning.lengths import Passes, evaluation_passes, updates
 from finetune_lab.planning.outline import Outline
 from finetune_lab.planning.timing import Timed
 from finetune_lab.protocols import Job
@@ -78,7 +80,7 @@ def measure(request: Request) -> Measured:
     except EOFError:
         child.join()
         ended = child.exitcode == _ENDED_BY_THE_SYSTEM
-        why = "killed by the system, as it does when memory runs out" if ended else f"exit code {child.exitcode}"
+        why = "killed, as the system does when memory runs out" if ended else f"exit code {child.exitcode}"
         return Measured(failure=why)
     finally:
         child.join()
@@ -86,6 +88,8 @@ def measure(request: Request) -> Measured:
 
 
 def _answer(request: Request, sending: Any) -> None:
+    warnings.simplefilter("ignore")  # what a run says stays with the run
+    logging.getLogger().setLevel(logging.ERROR)
     try:
         found = rehearse(request)
     except Exception as error:  # told to whoever asked, who shows it; nothing here goes on
@@ -186,9 +190,8 @@ def _told(
     )
     last = len(ran)
     spoken = [wall for step, wall, _ in clock if step == last]
-    ready = sorted(validation)
-    size = outline.evaluation_batch_size
-    cells = sum(max(ready[n : n + size]) * len(ready[n : n + size]) for n in range(0, len(ready), size))
+    passes = evaluation_passes(validation, outline.evaluation_batch_size)
+    cells = sum(len(rows) * max(validation[row] for row in rows) for rows in passes)
     return _Rehearsed(timed=timed, evaluation_seconds=spoken[-1] - spoken[0], evaluation_cells=cells)
 
 

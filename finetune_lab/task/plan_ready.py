@@ -8,7 +8,7 @@ from finetune_lab.errors import LabError
 from finetune_lab.planning.checking import foreseen_on, outline_of
 from finetune_lab.planning.fitting import Foreseen
 from finetune_lab.planning.inference import Work, work_of
-from finetune_lab.planning.lengths import Lengths, Passes, counted, guessed
+from finetune_lab.planning.lengths import Lengths, Passes, counted, guessed, largest_evaluation
 from finetune_lab.planning.measuring import Request, chosen_rows
 from finetune_lab.planning.outline import Outline
 from finetune_lab.planning.room import Room
@@ -18,7 +18,6 @@ from finetune_lab.records import Sample
 if TYPE_CHECKING:
     from finetune_lab.lab import Lab
 
-_VALIDATION_ROWS = 8  # the longest: what an evaluation in the middle of a training needs at the most
 _NO_LIMIT = 10**9
 
 
@@ -54,8 +53,9 @@ def prepared(lab: "Lab", room: Room | None, num_usual: int) -> Ready:
     known, request, foreseen = rows.known, None, None
     if outline and rows.lengths:
         updates, longest, usual = chosen_rows(rows.lengths, outline, seed=lab.seed, num_usual=num_usual)
-        known = _as_padded(known, longest, outline)
-        request = _request(lab, rows, longest, usual, work)
+        evaluated = largest_evaluation(rows.validation_lengths, outline.evaluation_batch_size)
+        known = _as_padded(rows, longest, evaluated, outline)
+        request = _request(lab, rows, (longest, usual), evaluated, work)
     if outline:
         foreseen = foreseen_on(
             room, lab.model, outline, there.resolved_device(), precision, there.checkpoints_gradients(), known
@@ -105,16 +105,19 @@ def _rows(lab: "Lab", outline: Outline | None) -> Rows:
     )
 
 
-def _as_padded(known: Lengths, longest: Passes, outline: Outline) -> Lengths:
-    """The length of the longest pass as it will be padded: long rows need not all meet in one."""
+def _as_padded(rows: Rows, longest: Passes, evaluated: Sequence[int], outline: Outline) -> Lengths:
+    """The lengths of the largest passes as they will be padded: long rows need not all meet in one."""
     length = -(-max(longest.cells) // outline.batch_size)
-    return replace(known, longest=length, shortest_guess=length)
+    widest = max((rows.validation_lengths[row] for row in evaluated), default=0)
+    return replace(rows.known, longest=length, shortest_guess=length, evaluation=(len(evaluated), widest))
 
 
-def _request(lab: "Lab", rows: Rows, longest: Passes, usual: Sequence[Passes], work: Sequence[Work]) -> Request | None:
-    ready = sorted(zip(rows.validation_lengths, range(len(rows.validation)), strict=True))[-_VALIDATION_ROWS:]
-    if not ready:
+def _request(
+    lab: "Lab", rows: Rows, picked: tuple[Passes, Sequence[Passes]], evaluated: Sequence[int], work: Sequence[Work]
+) -> Request | None:
+    if not evaluated:
         return None
+    longest, usual = picked
     return Request(
         model=lab.model,
         method=lab.method,
@@ -123,7 +126,7 @@ def _request(lab: "Lab", rows: Rows, longest: Passes, usual: Sequence[Passes], w
         longest=tuple(rows.train[row] for row in longest.rows),
         usual=tuple(rows.train[row] for one in usual for row in one.rows),
         num_usual=len(usual),
-        validation=tuple(rows.validation[place] for _, place in ready),
+        validation=tuple(rows.validation[row] for row in evaluated),
         scores=bool(work),
         decoding=next((one.decoding for one in work if one.decoding), None),
     )

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from finetune_lab.planning.lengths import guessed, updates
+from finetune_lab.planning.lengths import guessed, largest_evaluation, updates
 from finetune_lab.planning.outline import Outline
 from finetune_lab.training.finetune import Schedule
 from finetune_lab.training.order import row_order
@@ -41,3 +41,9 @@ def test_the_outline_counts_updates_as_the_training_does(lab):
     outline: Outline = method.outline()
     schedule = Schedule(**{name: getattr(method, name) for name in Schedule.__dataclass_fields__})
     assert [outline.num_steps(rows) for rows in (1, 8, 100)] == [schedule.num_steps(rows) for rows in (1, 8, 100)]
+
+
+def test_the_largest_pass_over_validation_rows_need_not_be_the_last():
+    assert largest_evaluation([3, 9, 4, 5, 2], 2) == [2, 3]  # 2 and 3, then 4 and 5, then 9 alone
+    assert largest_evaluation([3, 90, 4, 5, 2], 2) == [1]
+    assert largest_evaluation([], 2) == []
