@@ -1,5 +1,7 @@
 """What the formats of an export share: what there is to export, and how models and tokenizers are written."""
 
+import json
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,9 +13,12 @@ from finetune_lab.inference.checkpoint import Checkpoint
 from finetune_lab.inference.engine import Engine
 from finetune_lab.inference.loading import DTYPES, load_engine
 from finetune_lab.inference.merging import merged
+from finetune_lab.once import write_atomically
 from finetune_lab.protocols import ModelSource
 from finetune_lab.records import Decoding
 from finetune_lab.text.chat import Chat
+
+_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,15 @@ def write_model(module: Any, folder: Path, precision: str) -> None:
         module.save_pretrained(folder, state_dict=kept)
     finally:
         module.config.dtype = settings
+
+
+def write_adapter(adapter: Path, folder: Path, base_name: str) -> None:
+    """Weights and settings of an adapter, without what else lies beside them; the base is called by its name."""
+    for path in sorted(adapter.glob("*.safetensors")):
+        shutil.copyfile(path, folder / path.name)
+    settings = json.loads((adapter / _ADAPTER).read_text(encoding="utf-8"))
+    settings |= {"base_model_name_or_path": base_name, "inference_mode": True}
+    write_atomically(folder / _ADAPTER, json.dumps(settings, indent=2, sort_keys=True))
 
 
 def write_chat(chat: Chat, folder: Path) -> None:
