@@ -33,6 +33,7 @@ from finetune_lab.field.log_file import FieldLog  # noqa: E402
 LEAST, MOST_SIZE, LEAST_POWER = 0.93, 0.065, 0.75
 TOPICS = np.array([0.0, 0.7, -0.3, -0.7, 0.4])
 WEEK = 604_800.0
+MIDNIGHT = 1_699_920_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,8 @@ def check_large(num_rows: int) -> None:
             writer = csv.writer(stream)
             writer.writerow(head)
             for n in range(log.num_rows):
-                when = datetime.fromtimestamp(1.7e9 + log.seconds[n], UTC).isoformat()
+                day = MIDNIGHT + log.seconds[n] // 86_400 * 86_400  # with the hour that pulled at arm and counts
+                when = datetime.fromtimestamp(day + log.hour[n] * 3600, UTC).isoformat()
                 said = int(log.engagement[n]) if log.engagement is not None else 0
                 row = [log.arms[log.arm[n]], when, f"post-{log.post[n]}", log.topics[log.topic[n]], said]
                 writer.writerow([*row, int(log.outcomes["y0"][n])])
