@@ -6,7 +6,8 @@ from finetune_lab.people.queue import Queue, Showing
 from finetune_lab.text.terminal import visible
 
 STYLE = """
-.gradio-container { max-width: 72rem !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container main { margin: 0 auto !important; max-width: 72rem !important; width: 100% !important; }
+#shown, #bar { width: 100%; }
 .sitting { font-size: 1.02rem; line-height: 1.5; }
 .sitting header { display: flex; gap: .5rem 1rem; flex-wrap: wrap; justify-content: space-between; opacity: .75;
   font-size: .9rem; }
@@ -22,7 +23,7 @@ STYLE = """
 .sitting .question { font-size: 1.1rem; font-weight: 600; margin: .8rem 0 0; }
 .sitting .told { border-left: 4px solid #d33; padding-left: .7rem; }
 #shown { padding: 0 !important; }
-#bar { background: var(--body-background-fill); bottom: 0; gap: .5rem; padding: .6rem 0; position: sticky; z-index: 2; }
+#bar { background: var(--body-background-fill); bottom: 0; gap: .5rem; padding: .6rem .75rem; position: sticky; z-index: 2; }
 #options { display: grid !important; gap: .5rem; grid-template-columns: 1fr 1fr; }
 #options.points { grid-template-columns: repeat(5, 1fr); }
 #options button { min-width: 0; padding-left: .3rem; padding-right: .3rem; }
@@ -44,8 +45,9 @@ KEYS = """
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const moves = {u: "undo", Backspace: "undo", s: "skip"};
-  const name = moves[event.key] || "key-" + (event.key === "0" ? "10" : event.key);
-  const button = document.getElementById(name);
+  const point = "key-" + event.key;
+  const found = (name) => document.getElementById(name);
+  const button = found(moves[event.key] || point) || (event.key === "0" ? found("key-10") : null);
   if (button && !button.disabled) { event.preventDefault(); button.click(); }
 });
 </script>
