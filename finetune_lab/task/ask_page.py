@@ -6,7 +6,8 @@ from finetune_lab.people.queue import Queue, Showing
 from finetune_lab.text.terminal import visible
 
 STYLE = """
-.gradio-container, .gradio-container main { margin: 0 auto !important; max-width: 72rem !important; width: 100% !important; }
+.gradio-container, .gradio-container main { margin: 0 auto !important; max-width: 72rem !important;
+  width: 100% !important; }
 #shown, #bar { width: 100%; }
 .sitting { font-size: 1.02rem; line-height: 1.5; }
 .sitting header { display: flex; gap: .5rem 1rem; flex-wrap: wrap; justify-content: space-between; opacity: .75;
@@ -23,7 +24,8 @@ STYLE = """
 .sitting .question { font-size: 1.1rem; font-weight: 600; margin: .8rem 0 0; }
 .sitting .told { border-left: 4px solid #d33; padding-left: .7rem; }
 #shown { padding: 0 !important; }
-#bar { background: var(--body-background-fill); bottom: 0; gap: .5rem; padding: .6rem .75rem; position: sticky; z-index: 2; }
+#bar { background: var(--body-background-fill); bottom: 0; gap: .5rem; padding: .6rem .75rem; position: sticky;
+  z-index: 2; }
 #options { display: grid !important; gap: .5rem; grid-template-columns: 1fr 1fr; }
 #options.points { grid-template-columns: repeat(5, 1fr); }
 #options button { min-width: 0; padding-left: .3rem; padding-right: .3rem; }

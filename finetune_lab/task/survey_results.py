@@ -25,7 +25,7 @@ class SurveyResults:
 
     evaluator: str
     folder: Path | None
-    results: tuple[Path, ...]
+    results: Path | tuple[Path, ...]
 
     def execute(self, lab: Lab) -> None:
         paths = self._paths()
@@ -53,12 +53,13 @@ class SurveyResults:
 
     def _paths(self) -> list[Path]:
         """Every file once, those of folders in the order of their names."""
-        absent = [path for path in self.results if not path.exists()]
+        given = self.results if isinstance(self.results, tuple) else (self.results,)
+        absent = [path for path in given if not path.exists()]
         if absent:
             raise ConfigError(f"task.results: there is no {absent[0]}")
         found = [
             one
-            for path in self.results
+            for path in given
             for one in (sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path])
         ]
         if not found:
