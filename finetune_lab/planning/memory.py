@@ -98,13 +98,15 @@ def foresee(one: Situation) -> Memory:
     program = {"program": _PROGRAM_BYTES[one.device], STORED: mapped_bytes(one)}
     workspace = program | {"workspace": workspace_bytes(one)}
     held = gradients if one.accumulation > 1 else {}
+    # a processor's heap gives back little of what lay below its top, while logits are mapped anew beside it
+    freed = {"freed activations": kept} if one.device == "cpu" else {}
     again = layer if one.checkpointing else 0  # a layer's activations come back while its gradient is made
     moments: dict[str, dict[str, int]] = {
         "loading": {"weights": weights} | workspace | {STORED: read_bytes(one)},
         "loss": resident | held | {"activations": kept, "logits and loss": logits} | workspace,
         "backward": resident | gradients | {"activations": kept + again + backward_bytes(one)} | workspace,
         "step": resident | gradients | workspace | {"workspace": workspace["workspace"] + one.load.step_bytes},
-        "evaluation": resident | {"logits and loss": evaluation_bytes(one)} | workspace,
+        "evaluation": resident | freed | {"logits and loss": evaluation_bytes(one)} | workspace,
     }
     return Memory(moments=moments)
 
