@@ -7,6 +7,7 @@ from finetune_lab.records import Evaluation
 from finetune_lab.text.terminal import visible
 
 _LONGEST = 80
+_MOST_PAIRS = 6  # of raters: more are no longer read
 
 
 def lines_of(label: str, evaluation: Evaluation) -> list[str]:
@@ -46,6 +47,8 @@ def _of_agreement(told: Mapping[str, Any]) -> list[str]:
     if "krippendorff_alpha" in told:
         alpha = _interval(told["krippendorff_alpha"])
         lines.append(f"agreement: Krippendorff's alpha {alpha} on {told['shared_items']} items of several raters")
+    if len(told["pairs"]) > _MOST_PAIRS:
+        return [*lines, f"agreement: of {len(told['pairs'])} pairs of raters stands in the evaluation's note"]
     for pair, found in told["pairs"].items():
         lines.append(f"agreement: {_name(pair)}: {found['same']:.0%} of {found['items']}, kappa {_interval(found)}")
     return lines
