@@ -179,9 +179,10 @@ def plateaus(notes: list[Note], asked: Any) -> str:
     rows = []
     for arm in ARMS:
         tried = {t: by_rung(pick(notes, stage="search", task=t, arm=arm, steps=asked.steps)) for t in asked.tasks}
-        if all(len(losses) > 1 for losses in tried.values()):
-            widths = [plateau(losses) for losses in tried.values()]
-            rows.append([ARMS[arm].title, *(f"{'' if seen else '≥ '}{width:.2f}" for width, seen in widths)])
+        widths = [plateau(losses) if len(losses) > 1 else None for losses in tried.values()]
+        if any(widths):
+            cells = ("–" if one is None else f"{'' if one[1] else '≥ '}{one[0]:.2f}" for one in widths)
+            rows.append([ARMS[arm].title, *cells])
     told = "Decades of learning rate within 1 % of an arm's best validation loss (one seed):"
     return told + "\n\n" + table(["arm", *asked.tasks], rows) if rows else ""
 
