@@ -83,7 +83,7 @@ def test_speed_is_of_a_machine(outputs, evaluate, ask, fake_model):
     outputs.run(KEY)
     evaluate("latency", fake_model(), [labelled(0)])
     found = {one["name"]: one for one in ask("select * from inference_benchmarks")}
-    assert set(found) == {"first_token", "tokens_per_second"}
+    assert set(found) == {"answer", "first_token", "prompt_tokens", "tokens_per_second"}
     assert found["first_token"]["value"] > 0
     assert (found["first_token"]["label"], found["first_token"]["num_prompts"]) == ("grit", 1)
     assert found["first_token"]["machine"] == hardware()
