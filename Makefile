@@ -17,11 +17,12 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: install
 	$(PY) -m finetune_lab experiment=demo
-	$(PY) -m finetune_lab experiment=demo method=grit
+	$(PY) -m finetune_lab experiment=demo method=grit method.optimizer.learning_rate=1.4e-2
 	$(PY) -m finetune_lab task=compare group=demo
 
+# a process for each of two cores; more threads in each would only wait for one another
 test: install
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 check: install
 	$(PY) -m ruff format --check .
