@@ -23,6 +23,8 @@ return [...document.querySelectorAll('figure.table table')].flatMap((table) => c
 @pytest.fixture(scope="module")
 def opened(browser: Any, study: Path) -> Any:
     """The report, everything in it drawn."""
+    browser.get("about:blank")
+    browser.get_log("browser")  # what another page left there is not the report's
     browser.get((study / "reports" / "study" / "report.html").as_uri())
     drawn = browser.execute_script(DRAW_ALL)
     assert drawn
