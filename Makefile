@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: install
 	$(PY) -m finetune_lab experiment=demo
-	$(PY) -m finetune_lab experiment=demo method=grit method.optimizer.learning_rate=1.4e-2
+	$(PY) -m finetune_lab experiment=demo method=grit
 	$(PY) -m finetune_lab task=compare group=demo
 
 # a process for each of two cores; more threads in each would only wait for one another
