@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SkipValidation
 
@@ -42,6 +42,7 @@ class Grit:
     balanced; `share` or `budget_nats` then let the rank fall. The rest as in training/grit/settings.py.
     """
 
+    REVISION: ClassVar[int] = 2  # listens earlier, averages its bases evenly
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     betas: tuple[float, float]
