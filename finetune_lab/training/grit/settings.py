@@ -21,7 +21,7 @@ class GritSettings:
     placebo: random bases of the wide sides in place of the measured ones.
     exponent, relative_damping: of precondition and natural; the damping is times tr(C)/r. damping: absolute, published.
     kl_clip: largest divergence that a step may bring, in nats per scored token, for ekfac and natural; null for none.
-    It needs labels in the call of the model.
+    For ekfac it needs labels in the call of the model.
     reproject_every: steps between balancings of A and B, null for none. reproject_rank: directions that the published
     reprojection keeps. share, budget_nats: cut each module to the directions with this share of Σσ², or all modules
     together by what may be lost in nats per target token; floor: at least so many; shrink_after: no cut before so many
