@@ -81,14 +81,8 @@ class Grit(torch.optim.Optimizer):
             key: self._rule.begin(sides, self._layers[sides[0].layer].rank, self._lead.device, self._statistics.dtype)
             for key, sides in self._sides.items()
         }
-        self.state[self._lead] = {
-            "step": 0,
-            "refreshes": 0,
-            "refreshed": 0,
-            "collected": 0,
-            "reprojected": -1,
-            "spent_nats": 0.0,
-        }
+        progress = dict.fromkeys(("step", "refreshes", "refreshed", "collected"), 0)
+        self.state[self._lead] = progress | {"reprojected": -1, "spent_nats": 0.0}
 
     @property
     def _progress(self) -> dict[str, Any]:
@@ -240,15 +234,8 @@ class Grit(torch.optim.Optimizer):
         gradient, good = stacked_gradients(weights, sides, self._statistics.dtype)
         groups = [self.param_groups[0 if side.inner else 1] for side in sides]
         direction, curvature = self._rule.directions(stack, gradient, good, groups[0], step)
-        return Part(
-            sides=sides,
-            weights=weights,
-            groups=groups,
-            gradient=gradient,
-            direction=direction,
-            curvature=curvature,
-            good=good,
-        )
+        known: dict[str, Any] = {"sides": sides, "weights": weights, "groups": groups, "good": good}
+        return Part(gradient=gradient, direction=direction, curvature=curvature, **known)
 
     def _take(self, part: Part) -> None:
         if self._inner:
